@@ -1,0 +1,1 @@
+"""Conversion of trained models to TFLite and the judge of what it wrote."""

@@ -1,0 +1,1 @@
+"""Photo -> ``Capture``: codes, mesh and pictures of one head."""

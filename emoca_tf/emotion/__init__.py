@@ -1,0 +1,1 @@
+"""Emotion networks: image -> features, valence, arousal, expression; and codes -> emotion."""

@@ -1,0 +1,1 @@
+"""Photo -> face box, landmarks -> 224 x 224 crop and back."""

@@ -1,0 +1,1 @@
+"""Safe readers and atomic writers. They know file formats, not what the numbers mean."""

@@ -1,0 +1,1 @@
+"""Head and codes -> picture: camera, rasteriser, texture, spherical-harmonics light, displacement."""

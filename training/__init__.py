@@ -1,0 +1,1 @@
+"""Training of the encoders: recipes, data sets, stages."""
