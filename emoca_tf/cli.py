@@ -21,6 +21,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+# Top-level module -> the extra that brings it.
+EXTRAS = {
+    "tensorflow": "tf",
+    "keras": "tf",
+    "tensorflow_graphics": "fit",
+    "numba": "fit",
+    "tf_keras": "convert",
+    "tensorflow_model_optimization": "convert",
+    "ai_edge_litert": "convert",
+    "litert_quantizer": "convert",
+    "matplotlib": "train",
+}
+
+
 class _LazyGroup(click.Group):
     """A click group whose subcommands are imported on use."""
 
@@ -66,6 +80,12 @@ def run(command: click.Command, prog_name: str, argv: list[str] | None = None) -
         return 130
     except UserError as error:
         click.echo(f"{prog_name}: {one_line(error)}", err=True)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        click.echo(f"{prog_name}: this needs {error.name}; install it with: pip install 'emoca-tf[{extra}]'", err=True)
         return 2
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO}:
