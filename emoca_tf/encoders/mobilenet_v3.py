@@ -1,0 +1,204 @@
+"""MobileNetV3 "minimal" and SMIRK's three encoders: the phone-sized family with the coarse encoder's codes.
+
+Minimal means ReLU, no squeeze-and-excite, 3x3 kernels only. Layers bear timm's names, so SMIRK's weights load by name.
+Sources: timm:timm/models/mobilenetv3.py, smirk:src/smirk_encoder.py (spec section 7.5).
+SMIRK gives no albedo and no light; the heads for them stand on the shape trunk and are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from emoca_tf.codes import Codes
+
+IMAGE_SIZE = 224
+BN_EPSILON = 1e-3
+BN_MOMENTUM = 0.9
+STEM = 16
+# Stage -> blocks (out, stride, expansion). Expansion 0 is the depthwise-separable block, -1 the last 1x1 convolution.
+LARGE: tuple[tuple[tuple[int, int, float], ...], ...] = (
+    ((16, 1, 0),),
+    ((24, 2, 4), (24, 1, 3)),
+    ((40, 2, 3), (40, 1, 3), (40, 1, 3)),
+    ((80, 2, 6), (80, 1, 2.5), (80, 1, 2.3), (80, 1, 2.3)),
+    ((112, 1, 6), (112, 1, 6)),
+    ((160, 2, 6), (160, 1, 6), (160, 1, 6)),
+    ((960, 1, -1),),
+)
+SMALL: tuple[tuple[tuple[int, int, float], ...], ...] = (
+    ((16, 2, 0),),
+    ((24, 2, 4.5), (24, 1, 3.67)),
+    ((40, 2, 4), (40, 1, 6), (40, 1, 6)),
+    ((48, 1, 3), (48, 1, 3)),
+    ((96, 2, 6), (96, 1, 6), (96, 1, 6)),
+    ((576, 1, -1),),
+)
+N_SHAPE = 300
+N_TEX = 50
+N_EXP = 50
+JAW_LIMIT = 0.2  # radians, sideways and twist
+AMBIENT = 3.5449077  # band 0 of the light that gives shading 1: sqrt(4 pi)
+OURS = ("tex_layers.*", "light_layers.*")
+"""Patterns of the entries that SMIRK's checkpoint does not have (``load_state(..., optional=OURS)``)."""
+
+
+def divisible(channels: float, by: int = 8) -> int:
+    """Rounded to a multiple of ``by``, but never below 90 % (timm's ``make_divisible``)."""
+    rounded = max(by, int(channels + by / 2) // by * by)
+    return rounded + by if rounded < 0.9 * channels else rounded
+
+
+class _Blocks:
+    """Builds the blocks with one Keras module."""
+
+    def __init__(self, keras: ModuleType) -> None:
+        self.layers = keras.layers
+
+    def norm(self, x: Any, name: str, activate: bool = True) -> Any:
+        x = self.layers.BatchNormalization(epsilon=BN_EPSILON, momentum=BN_MOMENTUM, name=name)(x)
+        return self.layers.ReLU(name=f"{name}.act")(x) if activate else x
+
+    def pointwise(self, x: Any, width: int, name: str) -> Any:
+        return self.layers.Conv2D(width, 1, use_bias=False, name=name)(x)
+
+    def depthwise(self, x: Any, stride: int, name: str) -> Any:
+        return self.layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=name)(x)
+
+    def separable(self, x: Any, out: int, stride: int, name: str) -> Any:
+        y = self.norm(self.depthwise(x, stride, f"{name}.conv_dw"), f"{name}.bn1")
+        y = self.norm(self.pointwise(y, out, f"{name}.conv_pw"), f"{name}.bn2", activate=False)
+        return self._residual(x, y, stride, name)
+
+    def inverted(self, x: Any, out: int, stride: int, expansion: float, name: str) -> Any:
+        hidden = divisible(x.shape[-1] * expansion)
+        y = self.norm(self.pointwise(x, hidden, f"{name}.conv_pw"), f"{name}.bn1")
+        y = self.norm(self.depthwise(y, stride, f"{name}.conv_dw"), f"{name}.bn2")
+        y = self.norm(self.pointwise(y, out, f"{name}.conv_pwl"), f"{name}.bn3", activate=False)
+        return self._residual(x, y, stride, name)
+
+    def _residual(self, x: Any, y: Any, stride: int, name: str) -> Any:
+        if stride == 1 and x.shape[-1] == y.shape[-1]:
+            return self.layers.Add(name=f"{name}.add")([y, x])
+        return y
+
+
+def mobilenet_v3_trunk(keras: ModuleType, x: Any, size: str = "large", prefix: str = "encoder.") -> Any:
+    """Image ``[B, 224, 224, 3]`` RGB 0..1 -> ``[B, 960]`` (large) or ``[B, 576]`` (small) after global pooling.
+
+    Args:
+        keras: the Keras module to build with.
+        x: symbolic image.
+        size: ``"large"`` or ``"small"``.
+        prefix: put before every layer name.
+
+    Raises:
+        ValueError: for another size.
+    """
+    if size not in ("large", "small"):
+        raise ValueError(f"size {size!r}: 'large' or 'small' expected")
+    build = _Blocks(keras)
+    x = keras.layers.Conv2D(STEM, 3, strides=2, padding="same", use_bias=False, name=f"{prefix}conv_stem")(x)
+    x = build.norm(x, f"{prefix}bn1")
+    for stage, blocks in enumerate(LARGE if size == "large" else SMALL):
+        for index, (out, stride, expansion) in enumerate(blocks):
+            name = f"{prefix}blocks.{stage}.{index}"
+            if expansion < 0:
+                x = build.norm(build.pointwise(x, out, f"{name}.conv"), f"{name}.bn1")
+            elif expansion == 0:
+                x = build.separable(x, out, stride, name)
+            else:
+                x = build.inverted(x, out, stride, expansion, name)
+    return keras.layers.GlobalAveragePooling2D(name=f"{prefix}pool")(x)
+
+
+def _dense(keras: ModuleType, x: Any, units: int, name: str, scale: float = 0.0, bias: float = 0.0) -> Any:
+    """A linear head that starts at ``scale`` times torch's default range around a constant."""
+    limit = scale * float(x.shape[-1]) ** -0.5
+    kernel = keras.initializers.RandomUniform(-limit, limit) if limit else "zeros"
+    return keras.layers.Dense(
+        units, kernel_initializer=kernel, bias_initializer=keras.initializers.Constant(bias), name=name
+    )(x)
+
+
+def pose_encoder(keras: ModuleType, name: str = "pose_encoder") -> Any:
+    """Image -> ``{"global": [B, 3] axis-angle, "cam": [B, 3] scale, tx, ty}``; the scale starts at 7 as in SMIRK."""
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    x = mobilenet_v3_trunk(keras, image, "small")
+    rotation = _dense(keras, x, 3, "pose_cam_layers.0.rows.0.3", 1e-3)
+    scale = _dense(keras, x, 1, "pose_cam_layers.0.rows.3.4", 1e-3, 7.0)
+    shift = _dense(keras, x, 2, "pose_cam_layers.0.rows.4.6", 1e-3)
+    cam = keras.layers.Concatenate(name="cam")([scale, shift])
+    return keras.Model(image, {"global": rotation, "cam": cam}, name=name)
+
+
+def shape_encoder(
+    keras: ModuleType, n_shape: int = N_SHAPE, appearance: bool = True, name: str = "shape_encoder"
+) -> Any:
+    """Image -> ``{"shape": [B, n_shape], "tex": [B, 50], "light": [B, 27]}``.
+
+    Args:
+        keras: the Keras module to build with.
+        n_shape: identity coefficients; SMIRK's weights have 300, DECA and our default head 100.
+        appearance: also build the albedo and light heads (they start at the mean albedo under even white light).
+        name: name of the model.
+    """
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    x = mobilenet_v3_trunk(keras, image, "large")
+    outputs = {"shape": _dense(keras, x, n_shape, "shape_layers.0")}
+    if appearance:
+        outputs["tex"] = _dense(keras, x, N_TEX, "tex_layers.0")
+        ambient = _dense(keras, x, 3, "light_layers.0.rows.0.3", bias=AMBIENT)
+        rest = _dense(keras, x, 24, "light_layers.0.rows.3.27")
+        outputs["light"] = keras.layers.Concatenate(name="light")([ambient, rest])
+    return keras.Model(image, outputs, name=name)
+
+
+def expression_encoder(keras: ModuleType, n_exp: int = N_EXP, name: str = "expression_encoder") -> Any:
+    """Image -> ``{"exp": [B, n_exp], "eyelid": [B, 2] in 0..1, "jaw": [B, 3]}``.
+
+    The jaw opens only (x >= 0) and turns at most 0.2 radians to the sides, as in SMIRK.
+    """
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    x = mobilenet_v3_trunk(keras, image, "large")
+    return keras.Model(image, expression_head(keras, x, n_exp), name=name)
+
+
+def expression_head(keras: ModuleType, x: Any, n_exp: int = N_EXP) -> dict[str, Any]:
+    """Features ``[B, 960]`` -> the three clamped outputs of :func:`expression_encoder`."""
+    layers, head = keras.layers, "expression_layers.0.rows"
+    exp = _dense(keras, x, n_exp, f"{head}.0.{n_exp}", 0.1)
+    eyelid = _dense(keras, x, 2, f"{head}.{n_exp}.{n_exp + 2}", 0.1)
+    opening = _dense(keras, x, 1, f"{head}.{n_exp + 2}.{n_exp + 3}", 0.1)
+    sides = _dense(keras, x, 2, f"{head}.{n_exp + 3}.{n_exp + 5}", 0.1)
+    # A clamp to +-0.2 from stock layers, so that tf_keras and every converter know it.
+    sides = layers.Rescaling(1.0, JAW_LIMIT, name="jaw.shift")(sides)
+    sides = layers.ReLU(max_value=2 * JAW_LIMIT, name="jaw.clamp")(sides)
+    sides = layers.Rescaling(1.0, -JAW_LIMIT, name="jaw.unshift")(sides)
+    jaw = layers.Concatenate(name="jaw")([layers.ReLU(name="jaw.open")(opening), sides])
+    return {"exp": exp, "eyelid": layers.ReLU(max_value=1.0, name="eyelid")(eyelid), "jaw": jaw}
+
+
+def mobile_codes(pose: Mapping[str, Any], shape: Mapping[str, Any], expression: Mapping[str, Any]) -> Codes:
+    """The outputs of the three encoders under the coarse encoder's names.
+
+    Args:
+        pose: output of :func:`pose_encoder`.
+        shape: output of :func:`shape_encoder` with ``appearance``.
+        expression: output of :func:`expression_encoder`.
+
+    Returns:
+        Codes with TensorFlow arrays; ``eyelid`` is ``[B, 2]`` in SMIRK's order.
+    """
+    import tensorflow as tf
+
+    return Codes(
+        shape=shape["shape"],
+        tex=shape["tex"],
+        exp=expression["exp"],
+        pose=tf.concat([pose["global"], expression["jaw"]], 1),
+        cam=pose["cam"],
+        light=tf.reshape(shape["light"], (-1, 9, 3)),
+        eyelid=expression["eyelid"],
+    )
