@@ -1,7 +1,7 @@
 """What the outputs of EMOCA's ``E_expression`` replace in DECA's codes.
 
-Source: emoca:gdl/models/DECA.py, class ExpDECA (spec section 1.2). The released network has 50 outputs: expression only;
-jaw and global pose stay those of the frozen coarse encoder.
+Source: emoca:gdl/models/DECA.py, class ExpDECA (spec section 1.2). The released network has 50 outputs, expression
+only; jaw and global pose stay those of the frozen coarse encoder.
 """
 
 from __future__ import annotations

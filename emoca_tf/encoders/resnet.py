@@ -1,7 +1,8 @@
 """ResNet50 in its two layouts and the DECA/EMOCA encoders built on it.
 
-``keras.applications.ResNet50`` fits neither: it has biases, another epsilon and the stride elsewhere. Every builder takes
-the ``keras`` module, so that the same network exists for tf_keras; layers bear the names of the torch modules they equal.
+``keras.applications.ResNet50`` fits neither: it has biases, another epsilon and the stride elsewhere. Every builder
+takes the ``keras`` module, so that the same network exists for tf_keras; layers bear the names of the torch modules
+they equal.
 Sources: DECA:decalib/models/{resnet,encoders,frnet}.py, emoca:gdl/layers/losses/FRNet.py (spec sections 1.2, 1.3, 7.2).
 """
 

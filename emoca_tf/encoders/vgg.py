@@ -1,7 +1,7 @@
 """The two VGG19 maps that the ID-MRF detail loss compares.
 
-``relu3_2`` and ``relu4_2`` of the original count convolutions and ReLUs in one counter a block: they are the ReLUs after
-the **first** convolution of blocks 3 and 4. Weights are torchvision's VGG19 (ImageNet), supplied by the user.
+``relu3_2`` and ``relu4_2`` of the original count convolutions and ReLUs in one counter a block: they are the ReLUs
+after the **first** convolution of blocks 3 and 4. Weights are torchvision's VGG19 (ImageNet), supplied by the user.
 Source: DECA:decalib/utils/lossfunc.py, emoca:gdl/layers/losses (losses specification, ID-MRF).
 """
 

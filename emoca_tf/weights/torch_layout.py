@@ -1,7 +1,7 @@
 """PyTorch ``state_dict`` names and layouts for our Keras models, both ways, driven by layer names alone.
 
-Every layer of our networks bears the dotted path of the torch module it equals (``encoder.layer1.0.conv1``), so that the
-entry ``<layer name>.weight`` belongs to it. A layer that computes only some rows of a torch linear layer is called
+Every layer of our networks bears the dotted path of the torch module it equals (``encoder.layer1.0.conv1``), so that
+the entry ``<layer name>.weight`` belongs to it. A layer that computes only some rows of a torch linear layer is called
 ``<module>.rows.<start>.<stop>``. Layout rules: spec section 7.2.
 """
 
