@@ -20,7 +20,7 @@ def build(wheel: Path) -> HeadModel:
     """The default head, made of nothing but the wheel (and MediaPipe for the landmark tables)."""
     source = Source(wheel)
     neck = source.points[source.group_points("joint-neck")].mean(0)
-    offset = float((neck + [0, CUT_ABOVE_NECK, 0]) @ CUT_NORMAL)
+    offset = float((neck + np.array([0, CUT_ABOVE_NECK, 0])) @ CUT_NORMAL)
     top = topology.build(source, (CUT_NORMAL, offset))
     base = top.blend @ source.points
     opened = top.blend @ source.unit("jawOpen")
@@ -35,6 +35,9 @@ def build(wheel: Path) -> HeadModel:
     skull = (top.part == 0) & (base[:, 1] > cube[1])
     heads, joints = shapes.align(heads, joints, skull)
     mean, identity = shapes.principal(heads, 100)
+    ring = mean[top.ring] - mean[top.ring].mean(0)
+    across = np.linalg.svd(ring, full_matrices=False)[2][2]
+    mean[top.ring] -= np.outer(ring @ across, across)  # the cut of the mean head is a plane again
     j_regressor = shapes.regressor(heads, joints)
     origin = np.array([0.0, mean[skull, 1].mean() - 0.03, mean[skull, 2].mean()])
     mean = mean - origin
@@ -48,7 +51,7 @@ def build(wheel: Path) -> HeadModel:
     names, expression = shapes.expressions(source, top, crisp)
     height = (base @ CUT_NORMAL - offset) / 0.06
     swung = (mean - joint_mean[2]) @ shapes.about_x(jaw).T + joint_mean[2] - mean
-    weights = shapes.skinning(source, top, opened, swung, height)
+    weights = shapes.skinning(top, opened, swung, height)
     posedirs = shapes.correctives(source, top, mean, joint_mean, weights, jaw)
     tables, mp_indices = landmarks.tables(mean, top.f, masks, np.concatenate([identity, expression], axis=2))
     return HeadModel(

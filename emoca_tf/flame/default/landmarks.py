@@ -16,11 +16,11 @@ SCALE = 1500.0  # pixels per metre
 # iBUG-68 points by MediaPipe index (the widely used correspondence).
 JAW = (127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356)
 INNER = (
-    (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
-    + (168, 197, 5, 4, 75, 97, 2, 326, 305)
-    + (33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380)
-    + (61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181)
-    + (78, 82, 13, 312, 308, 317, 14, 87)
+    *(70, 63, 105, 66, 107, 336, 296, 334, 293, 300),
+    *(168, 197, 5, 4, 75, 97, 2, 326, 305),
+    *(33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380),
+    *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
+    *(78, 82, 13, 312, 308, 317, 14, 87),
 )
 
 
@@ -52,7 +52,12 @@ def _rasterise(points: np.ndarray, faces: np.ndarray, size: int) -> tuple[np.nda
 def paint(vertices: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
     """Plain per-vertex colours ``[V, 3]`` that make a face detector see a face."""
     colour = np.tile([0.80, 0.60, 0.50], (len(vertices), 1))
-    for name, value in {"lips": (0.66, 0.34, 0.34), "brows": (0.28, 0.19, 0.14), "teeth": (0.9, 0.9, 0.86)}.items():
+    for name, value in {
+        "lips": (0.66, 0.34, 0.34),
+        "brows": (0.28, 0.19, 0.14),
+        "teeth": (0.9, 0.9, 0.86),
+        "tongue": (0.6, 0.3, 0.3),
+    }.items():
         colour[masks[name]] = value
     for side in ("left_eyeball", "right_eyeball"):
         rows = masks[side]
@@ -64,7 +69,7 @@ def paint(vertices: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
 
 def render(
     vertices: np.ndarray, f: np.ndarray, colour: np.ndarray, yaw: float = 0.0, pitch: float = 0.0, size: int = SIZE
-):
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """A shaded picture ``[size, size, 3]`` uint8 with triangle ids, weights and projected points (pixels)."""
     c, s, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     turn = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])

@@ -63,20 +63,23 @@ def expressions(source: Source, top: Topology, crisp: np.ndarray) -> tuple[list[
 
 def _pairs(source: Source) -> list[tuple[np.ndarray, np.ndarray | None, float]]:
     """Head details as (negative, positive, spread); one-sided targets have no positive partner."""
-    out = []
+    out: list[tuple[np.ndarray, np.ndarray | None, float]] = []
     for folder in DETAILS:
-        names = source.list(folder)
+        names = [name for name in source.list(folder) if not name.startswith(("head/head-trans", "neck/neck-trans"))]
+        spread = {"head": 0.1, "neck": 0.12, "asym": 0.1, "forehead": 0.15, "chin": 0.15, "ears": 0.15}.get(
+            folder, 0.22
+        )
         for name in names:
             for low, high in OPPOSITES:
                 if name.endswith(low) and name[: -len(low)] + high in names:
-                    out.append((source.target(name), source.target(name[: -len(low)] + high), 0.3))
+                    out.append((source.target(name), source.target(name[: -len(low)] + high), spread))
             if folder == "head" and not any(name.endswith(e) for pair in OPPOSITES for e in pair):
-                out.append((source.target(name), None, 0.3))
+                out.append((source.target(name), None, spread))
     return out
 
 
 def identities(source: Source, count: int, seed: int) -> np.ndarray:
-    """Sampled figures ``[count, N, 3]`` float32: MakeHuman's macro mixture, then head details, sides mirrored mostly."""
+    """Sampled figures ``[count, N, 3]`` float32: MakeHuman's macro mixture, then head details."""
     rng = np.random.default_rng(seed)
     pairs = _pairs(source)
     macro: dict[str, np.ndarray] = {}
@@ -88,19 +91,19 @@ def identities(source: Source, count: int, seed: int) -> np.ndarray:
             macro[name] = source.target(f"macrodetails/{name}")
     figures = np.empty((count, *source.points.shape), np.float32)
     for k in range(count):
-        race = rng.dirichlet([0.6, 0.6, 0.6])
+        races = rng.dirichlet([0.6, 0.6, 0.6])
         male = np.clip(rng.beta(0.5, 0.5), 0, 1)
-        age = rng.dirichlet([0.08, 1.6, 0.7])
+        ages = rng.dirichlet([0.08, 1.6, 0.7])
         heavy = np.clip(rng.normal(0, 0.45), -1, 1)
         weights = {"minweight": max(-heavy, 0), "averageweight": 1 - abs(heavy), "maxweight": max(heavy, 0)}
         figure = source.points.copy()
         for (g, gender), (a, years) in itertools.product(
-            ((1 - male, "female"), (male, "male")), zip(age, ("child", "young", "old"), strict=True)
+            ((1 - male, "female"), (male, "male")), zip(ages, ("child", "young", "old"), strict=True)
         ):
-            for r, name in zip(race, RACES, strict=True):
-                figure += g * a * r * macro[f"{name}-{gender}-{years}"]
-            for weight, w in weights.items():
-                figure += g * a * w * macro[f"universal-{gender}-{years}-averagemuscle-{weight}"]
+            for r, people in zip(races, RACES, strict=True):
+                figure += g * a * r * macro[f"{people}-{gender}-{years}"]
+            for build, w in weights.items():
+                figure += g * a * w * macro[f"universal-{gender}-{years}-averagemuscle-{build}"]
         for low, high, spread in pairs:
             c = float(np.clip(rng.normal(0, spread), -0.9, 0.9))
             if c < 0 or high is None:
@@ -154,7 +157,7 @@ def regressor(heads: np.ndarray, joints: np.ndarray, near: int = 60) -> np.ndarr
     for j in range(5):
         centre = joints[:, j].mean(0)
         order = np.argsort(np.linalg.norm(mean - centre, axis=1), kind="stable")
-        pick = order[: 8 * near : 8] if j < 3 else order[:near]
+        pick = order[: 16 * near : 4] if j < 3 else order[:near]
         base = np.full(len(pick), 1 / len(pick))
         a = heads[:, pick].transpose(0, 2, 1).reshape(-1, len(pick)).astype(np.float64)
         b = joints[:, j].reshape(-1).astype(np.float64)
@@ -183,7 +186,7 @@ def about_x(angle: float) -> np.ndarray:
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
 
-def skinning(source: Source, top: Topology, opened: np.ndarray, swung: np.ndarray, height: np.ndarray) -> np.ndarray:
+def skinning(top: Topology, opened: np.ndarray, swung: np.ndarray, height: np.ndarray) -> np.ndarray:
     """Weights ``[V, 5]``: neck from the cut upwards, jaw by how far the artist's opening follows the hinge."""
     n = len(top.part)
     jaw = np.clip((opened * swung).sum(1) / np.maximum((swung**2).sum(1), 1e-12), 0, 1)

@@ -38,7 +38,7 @@ def _triangles(faces: list[tuple[list[int], list[int]]]) -> list[list[tuple[int,
 
 
 def _cut(source: Source, triangles: list, plane: tuple[np.ndarray, float]) -> tuple[list, dict]:
-    """Clip triangles to the side ``points·normal > offset``; keys are ``(a, b)`` edge crossings or ``(a, a)`` points."""
+    """Clip triangles to the side ``points·normal > offset``; keys ``(a, b)`` are edge crossings, ``(a, a)`` points."""
     side = source.points @ plane[0] - plane[1]
     moved: dict[int, int] = {}
     best: dict[int, float] = {}
