@@ -113,18 +113,20 @@ def detail_shading(normals: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
     return spherical_harmonics(normals, tf.stop_gradient(light))
 
 
-def detail_image(albedo: tf.Tensor, uv_shading: tf.Tensor, grid: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+def detail_image(albedo: tf.Tensor, uv_shading: tf.Tensor, grid: tf.Tensor) -> tf.Tensor:
     """The picture with detail: albedo (no gradient) times shading, looked up at the coarse picture's UV grid.
 
     Args:
         albedo: ``[B, H, W, 3]``.
         uv_shading: ``[B, H, W, 3]``, see :func:`detail_shading`.
         grid: ``[B, S, S, 2]`` of the renderer, no gradient.
-        alpha: ``[B, S, S, 1]``.
+
+    Returns:
+        ``[B, S, S, 3]``. As in the original nothing is masked: multiply by the renderer's alpha for a black background.
     """
     from emoca_tf.rendering.texture import sample
 
-    return sample(tf.stop_gradient(albedo) * uv_shading, tf.stop_gradient(grid)) * alpha
+    return sample(tf.stop_gradient(albedo) * uv_shading, tf.stop_gradient(grid))
 
 
 def photo_texture(
