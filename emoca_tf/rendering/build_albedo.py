@@ -40,8 +40,8 @@ def fields(head: HeadModel, points: np.ndarray) -> Fields:
     cheek = np.array([eye[0] * 1.15, (eye[1] + mouth[1]) / 2, eye[2]])
     forehead = np.array([0.0, 2 * eye[1] - marks[33][1] + 0.01, marks[27][2]])
     out = {
-        "lips": near("lips", 0.0012),
-        "brows": near("brows", 0.0025),
+        "lips": near("lips", 0.0022),
+        "brows": near("brows", 0.0042),
         "scalp": near("scalp", 0.006),
         "cheeks": _bump(points, cheek, 0.016),
         "nose": _bump(points, marks[30], 0.011),
