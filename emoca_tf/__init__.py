@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from emoca_tf.capture.api import Capture, capture
+    from emoca_tf.capture.api import Capture, capture, capture_all
     from emoca_tf.codes import Codes
     from emoca_tf.errors import UserError
     from emoca_tf.flame.head import HeadModel
@@ -22,15 +22,18 @@ _EXPORTS = {
     "HeadModel": "emoca_tf.flame.head",
     "UserError": "emoca_tf.errors",
     "capture": "emoca_tf.capture.api",
+    "capture_all": "emoca_tf.capture.api",
 }
 
-__all__ = ["Capture", "Codes", "HeadModel", "UserError", "__version__", "capture"]
+__all__ = ["Capture", "Codes", "HeadModel", "UserError", "__version__", "capture", "capture_all"]
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name on first use (PEP 562)."""
     if name in _EXPORTS:
-        return getattr(import_module(_EXPORTS[name]), name)
+        value = getattr(import_module(_EXPORTS[name]), name)
+        globals()[name] = value  # `capture` is also a sub-package: from now on the name is the function
+        return value
     raise AttributeError(f"module 'emoca_tf' has no attribute {name!r}")
 
 

@@ -96,7 +96,7 @@ def _face_mesh(image: np.ndarray, max_faces: int) -> list[np.ndarray]:
     face_mesh = _load_face_mesh()
     height, width = image.shape[:2]
     with (
-        _quiet_stderr(),
+        quiet_stderr(),
         face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True, max_num_faces=max_faces) as mesh,
     ):
         found = mesh.process(np.ascontiguousarray(image)).multi_face_landmarks or []
@@ -119,7 +119,7 @@ def _load_face_mesh() -> Any:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Silence native log lines that ignore every log level (file descriptor 2); Python errors still propagate."""
     saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)

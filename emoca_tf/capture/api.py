@@ -1,0 +1,185 @@
+"""``capture``: one photo in, codes, mesh and pictures of its head out."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from emoca_tf import __version__
+from emoca_tf.capture import overlay
+from emoca_tf.capture.fit import FitOptions, Progress, fit_landmarks
+from emoca_tf.codes import UNITS, Codes
+from emoca_tf.errors import UserError
+from emoca_tf.faces.crop import CropTransform, crop_from_landmarks
+from emoca_tf.faces.detect import Face, detect_faces, select_faces
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.images import read_image
+from emoca_tf.io.mesh import staged_folder, textured_mesh, write_glb, write_obj
+
+
+@dataclass(frozen=True)
+class Capture:
+    """The 3D head of one face.
+
+    Attributes:
+        codes: one row of every parameter group (NumPy).
+        vertices: ``[V, 3]`` float32 posed head, metres, FLAME space (before the camera).
+        landmarks: ``[478, 2]`` detected MediaPipe points, pixels of the photo.
+        crop: photo pixels -> crop pixels.
+        head: the head model.
+        texture: ``[256, 256, 3]`` float32 albedo in 0..1, or None for a head without texture coordinates.
+        pictures: ``photo``, ``over`` and ``shape``, each ``[448, 448, 3]`` float32 in 0..1.
+        landmark_error: mean distance between detected and projected landmarks, pixels of the 224 crop.
+        seconds: how long the fit took.
+    """
+
+    codes: Codes
+    vertices: np.ndarray
+    landmarks: np.ndarray
+    crop: CropTransform
+    head: HeadModel
+    texture: np.ndarray | None
+    pictures: dict[str, np.ndarray]
+    landmark_error: float
+    seconds: float
+
+    def expression(self) -> dict[str, float]:
+        """Expression coefficients by axis name."""
+        return {name: float(v) for name, v in zip(self.head.expression_names, self.codes.exp[0], strict=True)}
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``capture.json`` holds."""
+        codes = {
+            name: {"unit": UNITS[name], "shape": list(values.shape[1:]), "values": values[0].tolist()}
+            for name, values in self.codes.to_dict().items()
+        }
+        codes["exp"]["axes"] = list(self.head.expression_names)
+        return {
+            "format": "emoca-tf capture 1",
+            "emoca_tf": __version__,
+            "method": "fit",
+            "head": self.head.name,
+            "codes": codes,
+            "camera": {
+                "model": "weak perspective: image = scale * (x + t), y down, in [-1, 1] of the crop",
+                "scale": float(self.codes.cam[0, 0]),
+                "translation": self.codes.cam[0, 1:].tolist(),
+            },
+            "crop": {"photo_to_crop": self.crop.matrix.tolist(), "size": self.crop.size},
+            "landmark_error_px": self.landmark_error,
+            "seconds": self.seconds,
+        }
+
+    def save(self, directory: Path | str) -> None:
+        """Write ``head.obj`` (+ ``.mtl``, ``.png``), ``head.glb``, ``overlay.png`` and ``capture.json``.
+
+        All files are made beside the directory first and moved in when every one of them is complete.
+
+        Raises:
+            UserError: if ``directory`` is a file, or the head has no texture coordinates.
+            OSError: if the disk refuses.
+        """
+        from PIL import Image
+
+        directory = Path(directory)
+        if directory.exists() and not directory.is_dir():
+            raise UserError(f"{directory} is a file; give a folder for the results")
+        if self.head.uv is None or self.head.uv_faces is None or self.texture is None:
+            raise UserError(
+                f"head '{self.head.name}' has no texture coordinates; it cannot be written as a textured mesh"
+            )
+        mesh = textured_mesh(self.vertices, self.head.f, self.head.uv, self.head.uv_faces, self.texture)
+        points = self.crop.resized(overlay.PANEL).points_to_crop(self.landmarks)
+        strip = overlay.contact_strip(self.pictures["photo"], points, self.pictures["over"], self.pictures["shape"])
+        with staged_folder(directory) as folder:
+            write_obj(folder / "head.obj", mesh)
+            write_glb(folder / "head.glb", mesh)
+            Image.fromarray(strip).save(folder / "overlay.png")
+            (folder / "capture.json").write_text(json.dumps(self.to_json(), indent=1))
+
+
+def capture(
+    source: str | Path | np.ndarray,
+    *,
+    head: HeadModel | str | Path = "default",
+    face: str = "largest",
+    options: FitOptions | None = None,
+    progress: Progress | None = None,
+) -> Capture:
+    """Recover the 3D head of a photo by fitting.
+
+    Args:
+        source: path of a picture, an image array, or ``sample:astronaut``.
+        head: head model or its file; ``default`` is the embedded one.
+        face: ``largest`` or a number, 0 being the largest.
+        options: weights of the fit.
+        progress: called after every step of the fit.
+
+    Raises:
+        UserError: if the picture cannot be read or shows no such face.
+    """
+    if face == "all":
+        raise ValueError("capture returns one face; use capture_all for every face")
+    return capture_all(source, head=head, face=face, options=options, progress=progress)[0]
+
+
+def capture_all(
+    source: str | Path | np.ndarray,
+    *,
+    head: HeadModel | str | Path = "default",
+    face: str = "all",
+    options: FitOptions | None = None,
+    progress: Progress | None = None,
+) -> list[Capture]:
+    """Like :func:`capture` for every face of the photo, largest first."""
+    model = head if isinstance(head, HeadModel) else HeadModel.load(head)
+    image = read_image(source)
+    chosen = select_faces(detect_faces(image), face)
+    return [_capture_face(image, one, model, options, progress) for one in chosen]
+
+
+def _capture_face(
+    image: np.ndarray, face: Face, head: HeadModel, options: FitOptions | None, progress: Progress | None
+) -> Capture:
+    from emoca_tf.capture.appearance import fit_appearance
+    from emoca_tf.flame.layer import Flame
+    from emoca_tf.rendering.albedo import AlbedoModel
+    from emoca_tf.rendering.camera import project
+    from emoca_tf.rendering.renderer import Renderer
+
+    start = time.perf_counter()
+    crop = crop_from_landmarks(face.landmarks)
+    in_crop = np.concatenate([crop.points_to_crop(face.landmarks[:, :2]), face.landmarks[:, 2:] * crop.matrix[0, 0]], 1)
+    codes = fit_landmarks(head, in_crop, options, progress)
+    posed = Flame(head)(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose)
+    photo = crop.resized(overlay.PANEL).apply(image)
+    renderer = Renderer(head, size=overlay.PANEL)
+    albedo = AlbedoModel.load("default")
+    codes = fit_appearance(codes, renderer(posed.vertices, codes.cam), photo, albedo)
+    texture = (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32)
+    rendered = renderer(posed.vertices, codes.cam, albedo=texture[None], light=codes.light)
+    alpha = rendered.alpha.numpy()[0]
+    shape = renderer.shape_image(posed.vertices, codes.cam)
+    shape = np.asarray(shape[0] if isinstance(shape, tuple) else shape)[0]
+    projected = project(posed.landmarks_mp, codes.cam).numpy()[0, :, :2]
+    detected = in_crop[head.mediapipe_indices, :2] / (crop.size / 2) - 1
+    return Capture(
+        codes=codes.numpy(),
+        vertices=posed.vertices.numpy()[0],
+        landmarks=face.landmarks[:, :2],
+        crop=crop,
+        head=head,
+        texture=texture,
+        pictures={
+            "photo": photo,
+            "over": rendered.image.numpy()[0] * alpha + photo * (1 - alpha),
+            "shape": np.broadcast_to(shape, photo.shape),
+        },
+        landmark_error=float(np.linalg.norm(projected - detected, axis=1).mean() * crop.size / 2),
+        seconds=time.perf_counter() - start,
+    )

@@ -1,0 +1,202 @@
+"""Analysis by synthesis: the codes whose head lies under the landmarks of one face.
+
+The camera starts from a closed-form similarity between the neutral head and MediaPipe's 3D points; then Adam moves
+shape, expression, pose and camera until the projected surface points meet the detected ones, with eyelid and lip
+distances as in EMOCA v2 (``emoca:gdl/layers/losses/MediaPipeLandmarkLosses.py``) and priors that keep unseen axes at
+rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from emoca_tf.codes import Codes
+from emoca_tf.errors import UserError
+from emoca_tf.faces.crop import CROP_SIZE
+from emoca_tf.faces.mediapipe_points import CORNER_PAIRS, EMBEDDED_105, EYELID_PAIRS, FACE_OVAL, IRIS, LIP_PAIRS
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.layer import Flame
+from emoca_tf.rendering.camera import project
+
+Progress = Callable[[int, int, float], None]
+"""Called after each step with (steps done, steps in all, loss)."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Weights of the fit. Distances are in the crop's [-1, 1]; each weight multiplies a mean unless it says sum."""
+
+    steps: int = 400
+    learning_rate: float = 0.02
+    landmarks: float = 100.0
+    depth: float = 4.0
+    eyelids: float = 80.0
+    lips: float = 80.0
+    corners: float = 40.0
+    shape_prior: float = 0.006  # x sum of squares / 2
+    expression_prior: float = 0.03  # x sum of squares / 2
+    expression_sparsity: float = 0.015  # x sum of absolute values
+    joint_prior: float = 8.0  # x sum of squares of neck, eyes, sideways jaw
+
+
+# How far one unit of the optimiser's variable moves each group: brings all groups to one learning rate.
+_STEP = {"shape": 3.0, "exp": 1.5, "pose": 0.5, "cam": 0.5, "neck_pose": 0.3, "eye_pose": 0.5}
+_JAW_OPEN_LIMIT = 0.6  # radians
+_JAW_SIDE_LIMIT = 0.15
+
+
+def fit_landmarks(
+    head: HeadModel,
+    landmarks: np.ndarray,
+    options: FitOptions | None = None,
+    progress: Progress | None = None,
+) -> Codes:
+    """Fit a head to the landmarks of one face.
+
+    Args:
+        head: must have the ``mediapipe`` landmark table.
+        landmarks: ``[478, 3]`` crop pixels (224 x 224 crop), z in the same unit, smaller nearer.
+        options: weights and step count.
+        progress: called after every step.
+
+    Returns:
+        Codes of one face, NumPy; ``tex`` and ``light`` are at rest (this stage sees no pixels).
+
+    Raises:
+        UserError: if the head has no MediaPipe landmarks.
+    """
+    if "mediapipe" not in head.landmarks or head.mediapipe_indices is None:
+        raise UserError(
+            f"head '{head.name}' has no MediaPipe landmarks; import it with --mediapipe to fit it to photos"
+        )
+    problem = _Problem(head, landmarks, options or FitOptions())
+    for step in range(problem.options.steps):
+        loss = problem.step(tf.constant(step / problem.options.steps))
+        if progress is not None:
+            progress(step + 1, problem.options.steps, float(loss))
+    return problem.codes()
+
+
+class _Problem:
+    """Variables, targets and the compiled step of one fit."""
+
+    def __init__(self, head: HeadModel, landmarks: np.ndarray, options: FitOptions) -> None:
+        assert head.mediapipe_indices is not None
+        self.head, self.options, self.flame = head, options, Flame(head)
+        order = [int(i) for i in head.mediapipe_indices]
+        target = np.asarray(landmarks, np.float32)[order] / (CROP_SIZE / 2)
+        self.target = tf.constant(np.concatenate([target[:, :2] - 1, target[:, 2:] - target[:, 2:].mean()], 1))
+        self.weights = tf.constant(_point_weights(order))
+        self.pairs = [
+            (weight, *_rows(order, pairs))
+            for weight, pairs in (
+                (options.eyelids, EYELID_PAIRS),
+                (options.lips, LIP_PAIRS),
+                (options.corners, CORNER_PAIRS),
+            )
+        ]
+        rotation, camera = self._closed_form()
+        sizes = {"shape": head.n_shape, "exp": head.n_exp, "pose": 6, "cam": 3, "neck_pose": 3, "eye_pose": 6}
+        start = {name: np.zeros((1, size), np.float32) for name, size in sizes.items()}
+        start["pose"][0, :3], start["cam"][0] = rotation, camera
+        self.variables = {name: tf.Variable(start[name] / _STEP[name]) for name in sizes}
+        self.step = tf.function(self._step)
+        self._moments = {
+            name: (tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for name, v in self.variables.items()
+        }
+        self._count = tf.Variable(0.0)
+
+    def _values(self) -> dict[str, tf.Tensor]:
+        return {name: _STEP[name] * variable for name, variable in self.variables.items()}
+
+    def _closed_form(self) -> tuple[np.ndarray, np.ndarray]:
+        """Similarity of the neutral head's points to the detected 3D ones (Umeyama) -> axis-angle, (s, tx, ty)."""
+        import cv2
+
+        zeros = [tf.zeros((1, n)) for n in (self.head.n_shape, self.head.n_exp, 6)]
+        neutral = self.flame(*zeros)
+        root = neutral.joints.numpy()[0, 0].astype(np.float64)  # FLAME turns about this joint, not about the origin
+        source = neutral.landmarks_mp.numpy()[0].astype(np.float64) - root
+        target = self.target.numpy().astype(np.float64) * [1, -1, -1]  # y up, z towards the viewer
+        mean_source, mean_target = source.mean(0), target.mean(0)
+        u, singular, vt = np.linalg.svd((target - mean_target).T @ (source - mean_source))
+        sign = np.array([1, 1, np.linalg.det(u @ vt)])
+        rotation = u @ np.diag(sign) @ vt
+        scale = (singular * sign).sum() / ((source - mean_source) ** 2).sum()
+        offset = mean_target / scale - rotation @ mean_source - root
+        axis_angle = cv2.Rodrigues(rotation)[0].ravel()
+        return axis_angle, np.array([scale, offset[0], offset[1]])
+
+    def _loss(self, progress: tf.Tensor) -> tf.Tensor:
+        o, v = self.options, self._values()
+        points = self.flame(v["shape"], v["exp"], v["pose"], v["neck_pose"], v["eye_pose"]).landmarks_mp
+        image = project(points, v["cam"])[0]
+        # Camera and pose settle first; identity and expression are let go gradually.
+        tight = 1.0 + 20.0 * tf.maximum(0.0, 1.0 - 4.0 * progress)
+        difference = tf.sqrt(tf.reduce_sum((image[:, :2] - self.target[:, :2]) ** 2, -1) + 1e-6)
+        depth = image[:, 2] - tf.reduce_mean(image[:, 2]) - self.target[:, 2]
+        loss = o.landmarks * tf.reduce_sum(self.weights * difference) / tf.reduce_sum(self.weights)
+        loss += o.depth * tf.reduce_mean(tf.abs(depth))
+        for weight, first, second in self.pairs:
+            if len(first):
+                loss += weight * tf.reduce_mean(
+                    tf.abs(_distance(image, first, second) - _distance(self.target, first, second))
+                )
+        loss += tight * o.shape_prior * tf.reduce_sum(v["shape"] ** 2) / 2
+        loss += tight * o.expression_prior * tf.reduce_sum(v["exp"] ** 2) / 2
+        loss += o.expression_sparsity * tf.reduce_sum(tf.abs(v["exp"]))
+        joints = tf.concat([v["neck_pose"] * 3.0, v["eye_pose"] * 0.3, v["pose"][:, 4:]], 1)
+        return loss + o.joint_prior * tf.reduce_sum(joints**2)
+
+    def _step(self, progress: tf.Tensor) -> tf.Tensor:
+        """One Adam step (beta 0.9, 0.99) with a cosine rate, then the limits of each axis."""
+        variables = list(self.variables.values())
+        with tf.GradientTape() as tape:
+            loss = self._loss(progress)
+        gradients = tape.gradient(loss, variables)
+        rate = self.options.learning_rate * (0.55 + 0.45 * tf.cos(np.pi * progress))
+        self._count.assign_add(1.0)
+        for (name, variable), gradient in zip(self.variables.items(), gradients, strict=True):
+            first, second = self._moments[name]
+            first.assign(0.9 * first + 0.1 * gradient)
+            second.assign(0.99 * second + 0.01 * gradient**2)
+            move = (first / (1 - 0.9**self._count)) / (tf.sqrt(second / (1 - 0.99**self._count)) + 1e-8)
+            variable.assign_sub(rate * move)
+        if self.head.exp_range is not None:
+            low, high = (tf.constant(self.head.exp_range[None, :, i] / _STEP["exp"], tf.float32) for i in (0, 1))
+            self.variables["exp"].assign(tf.clip_by_value(self.variables["exp"], low, high))
+        free = 10.0
+        low = tf.constant([[-free] * 3 + [-0.02, -_JAW_SIDE_LIMIT, -_JAW_SIDE_LIMIT]]) / _STEP["pose"]
+        high = tf.constant([[free] * 3 + [_JAW_OPEN_LIMIT, _JAW_SIDE_LIMIT, _JAW_SIDE_LIMIT]]) / _STEP["pose"]
+        self.variables["pose"].assign(tf.clip_by_value(self.variables["pose"], low, high))
+        return loss
+
+    def codes(self) -> Codes:
+        values = {name: value.numpy() for name, value in self._values().items()}
+        light = np.zeros((1, 9, 3), np.float32)
+        light[0, 0] = 1 / 0.2820948  # the constant band alone: shading 1 everywhere
+        return Codes(tex=np.zeros((1, 50), np.float32), light=light, **values)
+
+
+def _point_weights(order: Sequence[int]) -> np.ndarray:
+    important, outline, iris = set(EMBEDDED_105), set(FACE_OVAL), set(IRIS)
+    return np.array(
+        [2.0 if i in important else 0.15 if i in outline else 1.0 if i in iris else 0.4 for i in order], np.float32
+    )
+
+
+def _rows(order: Sequence[int], pairs: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """Rows of both ends of every pair that the head's table holds."""
+    row = {point: r for r, point in enumerate(order)}
+    present = [(row[a], row[b]) for a, b in pairs if a in row and b in row]
+    return [a for a, _ in present], [b for _, b in present]
+
+
+def _distance(points: tf.Tensor, first: list[int], second: list[int]) -> tf.Tensor:
+    # The tiny constant keeps the gradient finite where lids or lips touch (trap 13).
+    gap = tf.gather(points[:, :2], first) - tf.gather(points[:, :2], second)
+    return tf.sqrt(tf.reduce_sum(gap**2, -1) + 1e-8)

@@ -1,0 +1,48 @@
+"""``emoca-tf capture``: photos in, a folder of results out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("photo")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--face", default="largest", show_default=True, help="largest, all, or a number (0 is the largest).")
+@click.option("--head", default="default", show_default=True, help="Head model file (.npz).")
+@click.option("--steps", default=400, show_default=True, type=click.IntRange(1, 10_000), help="Steps of the fit.")
+def command(photo: str, output: Path, face: str, head: str, steps: int) -> None:
+    """Recover the 3D head of PHOTO (a file, or sample:astronaut) by fitting it to the face's landmarks and colours.
+
+    Writes head.obj, head.glb, overlay.png and capture.json.
+    """
+    import os
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from tqdm import tqdm
+
+    from emoca_tf.errors import UserError
+    from emoca_tf.faces.detect import quiet_stderr
+
+    with quiet_stderr():  # TensorFlow's native libraries log while they load, whatever the log level
+        from emoca_tf.capture.api import capture_all
+        from emoca_tf.capture.fit import FitOptions
+
+    if output.exists() and not output.is_dir():
+        raise UserError(f"{output} is a file; give a folder for the results")
+    with tqdm(total=steps, desc="fitting", unit="step", leave=False) as bar:
+
+        def progress(done: int, total: int, loss: float) -> None:
+            if done == 1:  # every face starts the bar anew
+                bar.reset(total)
+            bar.update(1)
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+        captures = capture_all(photo, head=head, face=face, options=FitOptions(steps=steps), progress=progress)
+    for number, one in enumerate(captures):
+        folder = output / f"face_{number}" if face == "all" else output
+        one.save(folder)
+        click.echo(f"{folder}: head.obj head.glb overlay.png capture.json ({one.seconds:.1f} s, ", nl=False)
+        click.echo(f"landmarks within {one.landmark_error:.2f} px of the 224 crop)")

@@ -1,0 +1,42 @@
+"""Which of MediaPipe's 478 points are what. Left and right are the person's (spec of EMOCA v2's landmark losses)."""
+
+from __future__ import annotations
+
+EMBEDDED_105 = (
+    *(276, 282, 283, 285, 293, 295, 296, 300, 334, 336, 46, 52, 53, 55, 63, 65, 66, 70, 105, 107),
+    *(249, 263, 362, 373, 374, 380, 381, 382, 384, 385, 386, 387, 388, 390, 398, 466),
+    *(7, 33, 133, 144, 145, 153, 154, 155, 157, 158, 159, 160, 161, 163, 173, 246),
+    *(168, 6, 197, 195, 5, 4, 129, 98, 97, 2, 326, 327, 358),
+    *(0, 13, 14, 17, 37, 39, 40, 61, 78, 80, 81, 82, 84, 87, 88, 91, 95, 146, 178, 181, 185, 191, 267, 269, 270, 291),
+    *(308, 310, 311, 312, 314, 317, 318, 321, 324, 375, 402, 405, 409, 415),
+)
+"""EMOCA v2's embedded points: brows 20, eyes 32, nose 13, mouth 40."""
+
+EYELID_PAIRS = tuple(
+    zip(
+        (398, 384, 385, 386, 387, 388, 466, 246, 161, 160, 159, 158, 157, 173),
+        (382, 381, 380, 374, 373, 390, 249, 7, 163, 144, 145, 153, 154, 155),
+        strict=True,
+    )
+)
+"""Upper and lower eyelid points that face each other, left eye then right."""
+
+LIP_PAIRS = tuple(
+    zip(
+        (185, 40, 39, 37, 0, 267, 269, 270, 409, 191, 80, 81, 82, 13, 312, 311, 310, 415),
+        (146, 91, 181, 84, 17, 314, 405, 321, 375, 95, 88, 178, 87, 14, 317, 402, 318, 324),
+        strict=True,
+    )
+)
+"""Upper and lower lip points, outer contour then inner."""
+
+CORNER_PAIRS = ((78, 308), (61, 291))
+"""Lip corners, right and left."""
+
+IRIS = tuple(range(468, 478))
+
+FACE_OVAL = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150),
+    *(136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+"""The outline: it slides over the surface when the head turns, so it weighs little."""
