@@ -16,7 +16,7 @@ from emoca_tf.rendering.shading import spherical_harmonics
 from emoca_tf.rendering.texture import sample
 
 _ROUNDS = 4
-_LIGHT_PRIOR = 0.02  # pulls the directional bands to zero, per pixel
+_LIGHT_PRIOR = 0.003  # pulls the directional bands to zero, per pixel
 _TEX_PRIOR = 0.004  # pulls albedo coefficients to the mean, per pixel
 _OUTLIER = 0.08  # residual at which a pixel's weight is halved
 

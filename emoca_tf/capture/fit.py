@@ -38,8 +38,8 @@ class FitOptions:
     lips: float = 80.0
     corners: float = 40.0
     shape_prior: float = 0.006  # x sum of squares / 2
-    expression_prior: float = 0.03  # x sum of squares / 2
-    expression_sparsity: float = 0.015  # x sum of absolute values
+    expression_prior: float = 0.015  # x sum of squares / 2
+    expression_sparsity: float = 0.008  # x sum of absolute values
     joint_prior: float = 8.0  # x sum of squares of neck, eyes, sideways jaw
 
 

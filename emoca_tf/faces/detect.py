@@ -53,7 +53,8 @@ def detect_faces(image: np.ndarray, max_faces: int = 10) -> list[Face]:
     Raises:
         UserError: if OpenCV cannot be loaded (it names the mend).
     """
-    import cv2
+    with _libgl_hint():
+        import cv2
 
     height, width = image.shape[:2]
     zoom = min(1.0, LONGEST_SIDE / max(height, width))
@@ -106,8 +107,17 @@ def _face_mesh(image: np.ndarray, max_faces: int) -> list[np.ndarray]:
 
 def _load_face_mesh() -> Any:
     os.environ.setdefault("GLOG_minloglevel", "3")
-    try:
+    with _libgl_hint():
         from mediapipe.python.solutions import face_mesh
+
+    return face_mesh
+
+
+@contextmanager
+def _libgl_hint() -> Iterator[None]:
+    """Turn the failure of a windowed OpenCV build on a machine without libGL into its mend."""
+    try:
+        yield
     except ImportError as error:
         if "libGL" not in str(error):
             raise
@@ -115,13 +125,13 @@ def _load_face_mesh() -> Any:
             "the installed OpenCV needs libGL; replace it with: "
             "pip install --force-reinstall --no-deps opencv-python-headless==4.11.0.86"
         ) from None
-    return face_mesh
 
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
     """Silence native log lines that ignore every log level (file descriptor 2); Python errors still propagate."""
-    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    saved = os.dup(2)
     os.dup2(sink, 2)
     try:
         yield

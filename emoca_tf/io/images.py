@@ -72,6 +72,8 @@ def _from_array(array: np.ndarray) -> np.ndarray:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
         raise UserError(f"an image array must be [H, W] or [H, W, 1|3|4]; received shape {array.shape}")
+    if array.dtype == np.uint8 and array.shape[2] == 3:
+        return array
     if array.dtype == np.uint16:
         values = array / 65535.0
     elif array.dtype == np.uint8:
