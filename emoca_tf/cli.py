@@ -15,9 +15,6 @@ from emoca_tf.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "capture": ("emoca_tf.commands.capture", "Recover the 3D head of a photo."),
     "describe": ("emoca_tf.commands.describe", "Print what a head model is: counts, axes, units, licence."),
-    "encode": ("emoca_tf.commands.encode", "Write the codes of every picture of a folder to one file."),
-    "import-flame": ("emoca_tf.commands.import_flame", "Convert official FLAME files to a head model, safely."),
-    "import-weights": ("emoca_tf.commands.import_weights", "Convert official DECA/EMOCA/SMIRK weights, safely."),
 }
 
 

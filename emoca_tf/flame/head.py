@@ -182,8 +182,7 @@ class HeadModel:
         missing = [name for name in required if name not in arrays]
         if missing:
             raise UserError(
-                f"{where} is not an emoca-tf head model (no {', '.join(missing)}); "
-                "make one with: emoca-tf import-flame generic_model.pkl"
+                f"{where} is not an emoca-tf head model (no {', '.join(missing)}); give one written by HeadModel.save"
             )
         try:
             meta: dict[str, Any] = json.loads(arrays.pop("meta").tobytes())

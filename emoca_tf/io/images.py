@@ -36,7 +36,7 @@ def read_image(source: str | Path | np.ndarray, min_side: int = MIN_SIDE) -> np.
         raise UserError(f"{name} is a web address; download the picture and give its path")
     path = Path(source)
     if path.is_dir():
-        raise UserError(f"{path} is a directory; give one picture (for a folder use: emoca-tf encode {path})")
+        raise UserError(f"{path} is a directory; give one picture")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
