@@ -10,12 +10,17 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
+from skimage.measure import points_in_poly
 
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.rendering.albedo import COMPONENTS, DEFAULT_FILE, AlbedoModel
 from emoca_tf.rendering.uv_space import uv_table
 
 SKIN = (0.70, 0.51, 0.42)
+# Outlines in MediaPipe's numbering: lower then upper edge of the brows, outer border of the lips.
+RIGHT_BROW = (46, 53, 52, 65, 55, 107, 66, 105, 63, 70)
+LEFT_BROW = (276, 283, 282, 295, 285, 336, 296, 334, 293, 300)
+LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 Fields = dict[str, np.ndarray]
 
 
@@ -24,6 +29,26 @@ def _bump(points: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
     mirrored = np.abs(points[:, :1]) if abs(centre[0]) > 0.005 else points[:, :1]
     offset = np.concatenate([mirrored, points[:, 1:]], 1) - np.concatenate([[abs(centre[0])], centre[1:]])
     return np.exp(-((offset / radius) ** 2).sum(1) / 2)
+
+
+def _outline(head: HeadModel, numbers: tuple[int, ...]) -> np.ndarray:
+    """``[N, 3]`` surface points of MediaPipe landmarks on the mean head (metres)."""
+    assert head.mediapipe_indices is not None
+    table = head.landmarks["mediapipe"]
+    rows = [int(np.flatnonzero(head.mediapipe_indices == number)[0]) for number in numbers]
+    corners = np.asarray(head.v_template, np.float64)[head.f[table.faces_idx[rows]]]
+    return (corners * np.asarray(table.bary_coords, np.float64)[rows, :, None]).sum(1)
+
+
+def _inside_outline(points: np.ndarray, outline: np.ndarray, softness: float) -> np.ndarray:
+    """1 inside, 0 outside a closed curve seen from the front, with a soft border (metres); only near its depth."""
+    flat, start, end = points[:, None, :2], outline[None, :, :2], np.roll(outline, -1, 0)[None, :, :2]
+    edge = end - start
+    along = np.clip(((flat - start) * edge).sum(2) / (edge**2).sum(2), 0, 1)
+    distance = np.linalg.norm(flat - start - along[..., None] * edge, axis=2).min(1)
+    signed = np.where(points_in_poly(points[:, :2], outline[:, :2]), distance, -distance)
+    front = points[:, 2] > outline[:, 2].min() - 0.012
+    return front / (1 + np.exp(-signed / softness))
 
 
 def fields(head: HeadModel, points: np.ndarray) -> Fields:
@@ -39,9 +64,10 @@ def fields(head: HeadModel, points: np.ndarray) -> Fields:
     eye, mouth, chin = marks[42:48].mean(0), marks[48:60].mean(0), marks[8]
     cheek = np.array([eye[0] * 1.15, (eye[1] + mouth[1]) / 2, eye[2]])
     forehead = np.array([0.0, 2 * eye[1] - marks[33][1] + 0.01, marks[27][2]])
-    out = {
-        "lips": near("lips", 0.0022),
-        "brows": near("brows", 0.0042),
+    return {
+        "lips": _inside_outline(points, _outline(head, LIPS), 0.0006),
+        "brows": _inside_outline(points, _outline(head, RIGHT_BROW), 0.0011)
+        + _inside_outline(points, _outline(head, LEFT_BROW), 0.0011),
         "scalp": near("scalp", 0.006),
         "cheeks": _bump(points, cheek, 0.016),
         "nose": _bump(points, marks[30], 0.011),
@@ -53,8 +79,6 @@ def fields(head: HeadModel, points: np.ndarray) -> Fields:
         "ears": np.exp(-(((np.abs(points[:, 0]) - np.abs(vertices[:, 0]).max()) / 0.008) ** 2) / 2),
         "lashes": np.exp(-((cKDTree(marks[36:48]).query(points)[0] / 0.0016) ** 2) / 2),
     }
-    out["lips"] *= np.exp(-((np.maximum(np.linalg.norm(points - mouth, axis=1) - 0.03, 0) / 0.004) ** 2))
-    return out
 
 
 def eye_angle(head: HeadModel, side: str, points: np.ndarray) -> np.ndarray:
@@ -90,7 +114,7 @@ def paint(head: HeadModel, size: int = 256) -> tuple[np.ndarray, np.ndarray, lis
     tint("forehead", (0.03, 0.03, 0.02))
     tint("sockets", (-0.06, -0.06, -0.04))
     for name, target, amount in (
-        ("lips", (0.62, 0.32, 0.30), 0.85),
+        ("lips", (0.64, 0.36, 0.33), 0.75),
         ("brows", (0.26, 0.18, 0.14), 0.75),
         ("lashes", (0.16, 0.11, 0.10), 0.7),
     ):
@@ -116,7 +140,7 @@ def paint(head: HeadModel, size: int = 256) -> tuple[np.ndarray, np.ndarray, lis
 def components(points: np.ndarray, region: Fields) -> tuple[list[str], np.ndarray]:
     """Names and colours ``[N, 3, 50]`` of the components, each for a coefficient of one."""
     table: list[tuple[str, str, tuple[float, float, float]]] = [
-        ("melanin", "skin", (-0.16, -0.15, -0.14)),
+        ("melanin", "skin", (-0.13, -0.12, -0.11)),
         ("haemoglobin", "skin", (0.02, -0.03, -0.02)),
         ("yellowness", "skin", (0.01, 0.005, -0.03)),
         ("lip colour", "lips", (0.05, -0.04, -0.03)),
