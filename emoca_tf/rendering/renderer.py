@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.rendering.camera import project
+from emoca_tf.rendering.deferred import draw
 from emoca_tf.rendering.normals import vertex_normals
 from emoca_tf.rendering.rasterizer import interpolate, interpolate_corners, rasterize
 from emoca_tf.rendering.shading import directional, spherical_harmonics
@@ -79,7 +80,7 @@ class Renderer(keras.layers.Layer):
         self.faces = np.asarray(head.f, np.int32)
         self.corner_grid = corner_grid(head)
         mask = face_mask(head, uv_size) if uv_mask is None else np.asarray(uv_mask, np.float32)
-        self.uv_mask = mask.reshape(*mask.shape[:2], 1)
+        self.uv_mask = np.ascontiguousarray(mask.reshape(*mask.shape[:2], 1), np.float32)
 
     def call(
         self, vertices: tf.Tensor, cam: tf.Tensor, albedo: tf.Tensor | None = None, light: tf.Tensor | None = None
@@ -97,19 +98,17 @@ class Renderer(keras.layers.Layer):
         world = vertex_normals(vertices, self.faces)
         # The projected mesh's normals are the head's with y and z negated (a rotation and a scale): nothing to redo.
         flip = tf.constant([1.0, -1.0, -1.0], vertices.dtype)
-        buffer = rasterize(points, self.faces, (self.size, self.size))
-        alpha = buffer.foreground_mask
-        normals = interpolate(world, buffer)
+        fragments = rasterize(points, self.faces, (self.size, self.size))
+        alpha = fragments.mask
+        normals = interpolate(world, fragments)
         camera_normals = tf.stop_gradient(normals * flip)
-        grid = interpolate_corners(self.corner_grid, buffer)
-        batch = tf.shape(vertices)[0]
-        uv_mask = tf.tile(tf.constant(self.uv_mask, vertices.dtype)[None], [batch, 1, 1, 1])
+        grid = interpolate_corners(self.corner_grid, fragments)
         texture = tf.ones_like(normals) if albedo is None else sample(tf.convert_to_tensor(albedo), grid)
         shading = tf.ones_like(normals) if light is None else spherical_harmonics(normals, tf.convert_to_tensor(light))
         return Rendered(
-            image=texture * shading * alpha,
+            image=draw(points, world, albedo, light, fragments, self.corner_grid),
             alpha=alpha,
-            mask=sample(uv_mask, grid) * alpha,
+            mask=sample(self.uv_mask[None], grid) * alpha,
             grid=grid,
             normals=normals,
             shading=shading,
@@ -117,7 +116,7 @@ class Renderer(keras.layers.Layer):
             pos_mask=tf.cast(camera_normals[..., 2:] < FRONT_Z, vertices.dtype),
             points=points,
             vertex_normals=world,
-            triangle_id=buffer.triangle_id,
+            triangle_id=tf.maximum(fragments.triangle_id, 0)[..., None],
             camera_normals=camera_normals,
         )
 
