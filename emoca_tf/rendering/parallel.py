@@ -1,7 +1,7 @@
 """Numba kernels on all cores, and their gradients in TensorFlow.
 
 A kernel works on some rows of one image: ``kernel(image, first_row, end_row, *arrays)``, compiled with ``nogil``.
-Python threads run it over the batch, because numba's own thread layers may not be entered from several TensorFlow threads.
+Threads run it over the batch, because numba's own thread layers may not be entered from several TensorFlow threads.
 """
 
 from __future__ import annotations
