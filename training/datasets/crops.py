@@ -1,0 +1,113 @@
+"""An example of a source -> one finished row of a batch: cropped, augmented, landmarks and mask with it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from emoca_tf.faces.crop import CROP_SIZE, CropTransform, crop_from_box, crop_from_landmarks
+from training.datasets import landmarks as points_of
+from training.datasets.augment import Augmentation, affine, pixelwise
+
+CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
+"""Truth codes that finished crops may carry (synthetic data)."""
+
+
+def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Crop and augment.
+
+    Args:
+        example: as :meth:`training.datasets.source.Source.example` returns it.
+        augment: what to vary.
+        rng: of this image and this visit.
+
+    Returns:
+        ``image [224, 224, 3]`` float32 0..1, ``landmarks_mp [478, 3]``, ``landmarks68 [68, 3]`` (normalised), ``mask
+        [224, 224, 1]`` float32 0/1, and the truth codes of a finished crop.
+    """
+    row = _finished(example) if "landmarks_mp" in example else _cropped(example, augment, rng)
+    row["image"] = pixelwise(row["image"], augment, rng).astype(np.float32) / np.float32(255)
+    row["mask"] = (row["mask"] > 127).astype(np.float32)[..., None]
+    return row
+
+
+def normalised(pixels: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Crop pixels -> -1..1, y down: ``(p - 112) / 112``."""
+    return ((pixels - size / 2) / (size / 2)).astype(np.float32)
+
+
+def _finished(example: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    keys = ("image", "landmarks_mp", "landmarks68", "mask", *CODES)
+    return {key: example[key] for key in keys if key in example}
+
+
+def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    crop = _crop(example, augment, rng)
+    matrix = affine(augment, CROP_SIZE, rng) @ crop.matrix
+    mirrored = np.linalg.det(matrix[:2, :2]) < 0
+    size = (CROP_SIZE, CROP_SIZE)
+    image = cv2.warpAffine(example["image"], matrix[:2], size, flags=cv2.INTER_LINEAR)
+    moved = {key: _move(example[key], matrix) for key in ("landmarks", "landmarks68") if key in example}
+    if mirrored:
+        for key, table in (("landmarks", points_of.FLIP_478), ("landmarks68", points_of.FLIP_68)):
+            if key in moved:
+                moved[key] = moved[key][table]
+    all_points = moved.get("landmarks")
+    few = moved.get("landmarks68", None if all_points is None else points_of.landmarks68(all_points))
+    return {
+        "image": image,
+        "landmarks_mp": _row(all_points, points_of.N_MEDIAPIPE),
+        "landmarks68": _row(few, 68),
+        "mask": _mask(example, matrix, all_points if all_points is not None else few),
+    }
+
+
+def _crop(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> CropTransform:
+    """The square around the face; the whole picture where nothing is known about the face."""
+    scale, shift = rng.uniform(*augment.crop_scale), rng.uniform(-1, 1, 2) * augment.crop_shift
+    known = example.get("landmarks", example.get("landmarks68"))
+    if known is not None and (known[:, 2] > 0).any():
+        crop = crop_from_landmarks(known[known[:, 2] > 0], scale)
+    elif "box" in example:
+        left, top, right, bottom = (float(v) for v in example["box"])
+        crop = crop_from_box((left, top, right, bottom), scale)
+    else:
+        height, width = example["image"].shape[:2]
+        side = max(height, width)
+        zoom = (CROP_SIZE - 1) / max(side - 1, 1)
+        offset = (CROP_SIZE - 1 - zoom * (np.array([width, height]) - 1)) / 2
+        crop = CropTransform(np.array([[zoom, 0, offset[0]], [0, zoom, offset[1]], [0, 0, 1]], np.float64))
+    matrix = crop.matrix.copy()
+    matrix[:2, 2] += shift * CROP_SIZE / scale
+    return CropTransform(matrix)
+
+
+def _move(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Map x and y, keep the rest."""
+    moved = points.astype(np.float64)
+    moved[:, :2] = points[:, :2] @ matrix[:2, :2].T + matrix[:2, 2]
+    return moved
+
+
+def _row(points: np.ndarray | None, count: int) -> np.ndarray:
+    """Normalised points with their validity; all invalid where unknown."""
+    if points is None:
+        return np.zeros((count, 3), np.float32)
+    return np.concatenate([normalised(points[:, :2]), points[:, 2:3].astype(np.float32)], 1)
+
+
+def _mask(example: dict[str, np.ndarray], matrix: np.ndarray, points: np.ndarray | None) -> np.ndarray:
+    size = (CROP_SIZE, CROP_SIZE)
+    if "mask" in example:
+        mask = cv2.warpAffine(example["mask"], matrix[:2], size, flags=cv2.INTER_NEAREST)
+    elif points is not None and (points[:, 2] > 0).all():
+        mask = points_of.oval_mask(points, size)
+    else:
+        mask = np.full(size, 255, np.uint8)
+    if "valid" in example:
+        left, top, right, bottom = example["valid"]
+        corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) @ matrix[:2, :2].T
+        inside = np.zeros(size, np.uint8)
+        cv2.fillConvexPoly(inside, np.round(corners + matrix[:2, 2]).astype(np.int32), (255,))
+        mask = cv2.bitwise_and(mask, inside)
+    return mask

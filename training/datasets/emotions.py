@@ -1,0 +1,163 @@
+"""What faces do when they feel something: expression axes, jaw, valence and arousal of the eight classes.
+
+Recipes follow the action units of the Facial Action Coding System's prototypes (Ekman, Friesen and Hager 2002: happy
+6+12, sad 1+4+15, surprise 1+2+5+26, fear 1+2+4+5+20, disgust 9+10, anger 4+5+7+23, contempt R/L 12+14) in ARKit's axis
+names. Valence and arousal of a class at full strength lie where the circumplex model puts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.datasets.source import EXPRESSIONS, UNKNOWN, Labels
+
+
+@dataclass(frozen=True)
+class Action:
+    """One movement: an axis (or a Left/Right pair of axes), its range at full strength, how often it takes part."""
+
+    axis: str
+    low: float
+    high: float
+    probability: float = 1.0
+    one_sided: bool = False
+
+
+JAW = "jaw"  # not an axis: the jaw joint's angle, radians
+MAX_JAW = 0.36
+ASYMMETRY = 0.12
+IDLE_ACTIONS, IDLE_STRENGTH, BLINK = 5, 0.16, 0.06
+
+_A = Action
+RECIPES: dict[str, tuple[tuple[Action, ...], ...]] = {
+    "neutral": ((),),
+    "happy": (
+        (_A("mouthSmile", 0.5, 1.0), _A("cheekSquint", 0.2, 0.8), _A("eyeSquint", 0.1, 0.5), _A(JAW, 0.0, 0.03)),
+        (
+            *(_A("mouthSmile", 0.6, 1.0), _A("cheekSquint", 0.4, 1.0), _A("eyeSquint", 0.2, 0.7)),
+            *(_A("mouthUpperUp", 0.1, 0.5), _A(JAW, 0.06, 0.2), _A("mouthDimple", 0.0, 0.3, 0.5)),
+        ),
+    ),
+    "sad": (
+        (
+            *(_A("browInnerUp", 0.5, 1.0), _A("browDown", 0.0, 0.3), _A("mouthFrown", 0.5, 1.0)),
+            *(_A("mouthShrugLower", 0.1, 0.6, 0.7), _A("eyeSquint", 0.0, 0.4), _A("eyeBlink", 0.1, 0.4, 0.6)),
+            _A("mouthRollLower", 0.0, 0.3, 0.3),
+        ),
+    ),
+    "surprise": (
+        (
+            *(_A("browInnerUp", 0.6, 1.0), _A("browOuterUp", 0.6, 1.0), _A("eyeWide", 0.5, 1.0)),
+            *(_A(JAW, 0.12, MAX_JAW), _A("mouthFunnel", 0.0, 0.35, 0.5)),
+        ),
+    ),
+    "fear": (
+        (
+            *(_A("browInnerUp", 0.6, 1.0), _A("browOuterUp", 0.2, 0.6), _A("browDown", 0.1, 0.45)),
+            *(_A("eyeWide", 0.6, 1.0), _A("mouthStretch", 0.4, 1.0), _A("mouthLowerDown", 0.1, 0.5, 0.6)),
+            _A(JAW, 0.0, 0.16),
+        ),
+    ),
+    "disgust": (
+        (
+            *(_A("noseSneer", 0.6, 1.0), _A("mouthUpperUp", 0.4, 0.9), _A("browDown", 0.3, 0.8)),
+            *(_A("cheekSquint", 0.2, 0.6), _A("eyeSquint", 0.2, 0.6), _A("mouthFrown", 0.1, 0.5, 0.5)),
+            _A(JAW, 0.0, 0.1, 0.4),
+        ),
+    ),
+    "anger": (
+        (
+            *(_A("browDown", 0.7, 1.0), _A("eyeSquint", 0.2, 0.6), _A("noseSneer", 0.0, 0.5, 0.6)),
+            *(_A("mouthPress", 0.4, 1.0), _A("mouthFrown", 0.1, 0.5, 0.6), _A("jawForward", 0.0, 0.4, 0.4)),
+        ),
+        (
+            *(_A("browDown", 0.7, 1.0), _A("eyeWide", 0.1, 0.5, 0.6), _A("noseSneer", 0.3, 0.8)),
+            *(_A("mouthUpperUp", 0.2, 0.6), _A("mouthLowerDown", 0.3, 0.8), _A("mouthStretch", 0.1, 0.5)),
+            _A(JAW, 0.03, 0.2),
+        ),
+    ),
+    "contempt": (
+        (
+            *(_A("mouthSmile", 0.35, 0.8, one_sided=True), _A("mouthDimple", 0.4, 1.0, one_sided=True)),
+            *(_A("eyeSquint", 0.1, 0.4, 0.6), _A("browOuterUp", 0.2, 0.6, 0.4, one_sided=True)),
+        ),
+    ),
+}
+"""Class -> variants -> actions."""
+
+CIRCUMPLEX = {
+    "neutral": (0.0, 0.0),
+    "happy": (0.85, 0.35),
+    "sad": (-0.75, -0.35),
+    "surprise": (0.25, 0.85),
+    "fear": (-0.6, 0.85),
+    "disgust": (-0.8, 0.45),
+    "anger": (-0.7, 0.75),
+    "contempt": (-0.6, 0.3),
+}
+"""Class -> valence and arousal at full strength."""
+
+
+def sample_labels(count: int, seed: Sequence[int]) -> tuple[Labels, np.ndarray]:
+    """Classes, valence and arousal, and the strength (0.35..1, ``[N]``) that valence and arousal grow with.
+
+    The labels of image ``i`` do not depend on ``count``.
+    """
+    classes, strengths, scatter = (np.random.default_rng((*seed, k)) for k in range(3))
+    expression = (classes.random(count) * len(EXPRESSIONS)).astype(np.int32)
+    strength = strengths.uniform(0.35, 1.0, count).astype(np.float32)
+    centre = np.array([CIRCUMPLEX[name] for name in EXPRESSIONS], np.float32)[expression]
+    scattered = centre * strength[:, None] + scatter.normal(0, 0.05, (count, 2)).astype(np.float32)
+    valence, arousal = np.clip(scattered, -1, 1).T
+    return Labels(expression, np.ascontiguousarray(valence), np.ascontiguousarray(arousal)), strength
+
+
+class Performer:
+    """Turns a class and a strength into expression coefficients of one head.
+
+    Args:
+        axis_names: the head's expression axes. Of a head without ARKit's names (official FLAME) coefficients are drawn
+            from a normal distribution and no class is known.
+    """
+
+    def __init__(self, axis_names: Sequence[str]) -> None:
+        self.place = {name: i for i, name in enumerate(axis_names)}
+        self.knows_emotions = "mouthSmileLeft" in self.place and "browInnerUp" in self.place
+
+    def perform(self, expression: int, strength: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+        """``[E]`` coefficients and the jaw's opening in radians."""
+        if not self.knows_emotions or expression == UNKNOWN:
+            return rng.normal(0, 0.8, len(self.place)).astype(np.float32), float(rng.uniform(0, 0.15))
+        coefficients = np.zeros(len(self.place), np.float32)
+        jaw = self._idle(coefficients, rng)
+        variants = RECIPES[EXPRESSIONS[expression]]
+        side = rng.choice(("Left", "Right"))
+        for action in variants[int(rng.integers(len(variants)))]:
+            amount = strength * rng.uniform(action.low, action.high) * (rng.random() < action.probability)
+            if action.axis == JAW:
+                jaw += amount
+                continue
+            for name in self._axes(action, str(side)):
+                drawn = amount * (1 + ASYMMETRY * rng.normal())
+                coefficients[self.place[name]] = max(coefficients[self.place[name]], min(max(drawn, 0.0), 1.0))
+        return coefficients, min(jaw, MAX_JAW)
+
+    def _axes(self, action: Action, side: str) -> list[str]:
+        if action.axis in self.place:
+            return [action.axis]
+        sides = (side,) if action.one_sided else ("Left", "Right")
+        return [action.axis + s for s in sides if action.axis + s in self.place]
+
+    def _idle(self, coefficients: np.ndarray, rng: np.random.Generator) -> float:
+        """Small movements that mean nothing, and now and then a blink."""
+        some = rng.choice(len(coefficients), min(IDLE_ACTIONS, len(coefficients)), replace=False)
+        coefficients[some] = rng.uniform(0, IDLE_STRENGTH, len(some))
+        if rng.random() < BLINK:
+            closed = rng.uniform(0.5, 1)
+            for name in ("eyeBlinkLeft", "eyeBlinkRight"):
+                if name in self.place:
+                    coefficients[self.place[name]] = closed
+        return float(rng.uniform(0, 0.02))

@@ -1,0 +1,320 @@
+"""Endless faces with known truth: renders of a head with drawn identity, emotion, pose, light, hair and surroundings.
+
+Image ``i`` is a pure function of (seed, i). Cropping, turning and zooming are part of the drawing, so that every truth
+code stays exact; the pipeline only adds pixel-wise augmentation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from scipy.spatial import cKDTree
+
+from emoca_tf.faces.crop import CROP_SIZE
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.layer import Flame
+from emoca_tf.rendering.albedo import AlbedoModel
+from emoca_tf.rendering.camera import project
+from emoca_tf.rendering.normals import vertex_normals
+from emoca_tf.rendering.renderer import Renderer
+from emoca_tf.rendering.shading import BAND_FACTORS
+from emoca_tf.rendering.uv_space import uv_table
+from training.datasets import scenery
+from training.datasets.emotions import Performer, sample_labels
+from training.datasets.landmarks import N_MEDIAPIPE
+from training.datasets.source import Labels
+
+_LABELS, _PERSON, _IMAGE = 0, 1, 2  # independent random streams of one seed
+_HAIR_SLOPE = 0.03  # metres over which hair rises from the hairline
+_DEPTH_TOLERANCE = 0.006  # metres a landmark may lie behind the surface seen at its pixel
+
+
+class Names(Sequence[str]):
+    """``synthetic-SEED-INDEX`` without a list of them."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        self.seed, self.length = seed, count
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self.length))]
+        if not -self.length <= index < self.length:
+            raise IndexError(index)
+        return f"synthetic-{self.seed}-{int(index) % self.length:07d}"
+
+
+class Synthetic:
+    """A :class:`~training.datasets.source.Source` of rendered faces.
+
+    Args:
+        size: number of different images (they cost nothing until they are asked for).
+        seed: another seed gives other people and pictures.
+        images_per_person: so many consecutive images share identity and albedo (rings of one person).
+        head: head model; the default head if None. Of a head without ARKit's axis names no emotion is known.
+        albedo: albedo model; the default one if None.
+        clutter: hair, clothes, backgrounds, things in front of the face and camera faults; without it the face is
+            rendered on black.
+        max_yaw: largest turn of the head, degrees.
+    """
+
+    def __init__(
+        self,
+        size: int = 1_000_000,
+        seed: int = 0,
+        *,
+        images_per_person: int = 1,
+        head: HeadModel | None = None,
+        albedo: AlbedoModel | None = None,
+        clutter: bool = True,
+        max_yaw: float = 60.0,
+    ) -> None:
+        if size < 1 or images_per_person < 1:
+            raise ValueError(f"size {size} and images_per_person {images_per_person} must be positive")
+        self.seed, self.clutter, self.max_yaw = seed, clutter, max_yaw
+        self.head = HeadModel.load() if head is None else head
+        self.albedo = AlbedoModel.load() if albedo is None else albedo
+        self.performer = Performer(self.head.expression_names)
+        labels, self.strength = sample_labels(size, (seed, _LABELS))
+        self.labels = labels if self.performer.knows_emotions else Labels.unknown(size)
+        self.ids: Sequence[str] = Names(seed, size)
+        self.persons = np.arange(size) // images_per_person
+        self._stage = _Stage(self.head, self.albedo)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def codes(self, index: int) -> dict[str, np.ndarray]:
+        """Truth of one image: every code but ``cam``, which depends on where the landmarks come to lie."""
+        person = np.random.default_rng((self.seed, _PERSON, int(self.persons[index])))
+        rng = np.random.default_rng((self.seed, _IMAGE, index))
+        shape = person.normal(0, 0.85, self.head.n_shape).clip(-2.5, 2.5)
+        tex = person.normal(0, 1, self.albedo.basis.shape[-1]).clip(-2, 2) * 0.7
+        exp, jaw = self.performer.perform(int(self.labels.expression[index]), float(self.strength[index]), rng)
+        yaw = np.clip(rng.normal(0, 20), -self.max_yaw, self.max_yaw)
+        turn = np.radians([rng.normal(0, 9), yaw, rng.normal(0, 7)])
+        neck = np.radians(rng.normal(0, [4, 6, 3]))
+        look = np.radians(rng.normal(0, [5, 9]).clip(-18, 18))
+        eyes = np.concatenate([[look[0], look[1] + converge, 0] for converge in (-0.02, 0.02)])
+        values = {
+            "shape": shape,
+            "tex": tex,
+            "exp": exp,
+            "pose": [*_axis_angle(turn), jaw, rng.normal(0, 0.01), 0],
+            "light": random_light(rng),
+            "neck_pose": neck,
+            "eye_pose": eyes,
+        }
+        return {name: np.asarray(value, np.float32) for name, value in values.items()}
+
+    def example(self, index: int, rng: np.random.Generator | None = None) -> dict[str, np.ndarray]:
+        """One finished crop with its truth; ``rng`` is not used: the image depends on the index alone."""
+        codes = self.codes(index)
+        rng = np.random.default_rng((self.seed, _IMAGE, index, 1))
+        person = np.random.default_rng((self.seed, _PERSON, int(self.persons[index]), 1))
+        hair = _Hair(person) if self.clutter else None
+        framing = np.array([rng.uniform(1.1, 1.5), *rng.uniform(-0.06, 0.06, 2)], np.float32)
+        shot = self._stage.shoot(codes, framing, hair)
+        codes["cam"] = shot["cam"]
+        return _developed(shot, self.clutter, hair, rng) | codes
+
+
+class _Hair:
+    """One person's hair: colour, length on the scalp, whether it falls behind the face."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.colour = scenery.hair_colour(rng)
+        self.volume = float(rng.choice([0.0, 0.002, 0.006, 0.014, 0.024], p=[0.1, 0.2, 0.3, 0.25, 0.15]))
+        self.long = self.volume > 0.004 and rng.random() < 0.4
+        self.cover = float(rng.uniform(0.75, 1.0))
+        self.hairline = float(rng.uniform(-0.006, 0.014))  # metres that it lies below the scalp's border
+        self.texture_seed = int(rng.integers(2**31))
+
+
+class _Stage:
+    """Head, albedo and renderer; renders one image at a time, so that a picture never depends on its neighbours."""
+
+    def __init__(self, head: HeadModel, albedo: AlbedoModel) -> None:
+        self.head = head
+        self.mean = albedo.mean.astype(np.float32)
+        self.basis = np.ascontiguousarray(albedo.basis.reshape(-1, albedo.basis.shape[-1]), np.float32)
+        self.flame, self.renderer = Flame(head), Renderer(head)
+        self.scalp, self.table = _depth_in_scalp(head), uv_table(head, albedo.mean.shape[0])
+        self.mp_rows = np.arange(N_MEDIAPIPE) if head.mediapipe_indices is None else head.mediapipe_indices
+        self._lock = threading.Lock()
+        self._traced = False
+        self._graph = tf.function(self._draw, reduce_retracing=True)
+
+    def shoot(self, codes: dict[str, np.ndarray], framing: np.ndarray, hair: _Hair | None) -> dict[str, np.ndarray]:
+        rise, hairy = self._hair(hair)
+        texture = self._texture(codes["tex"], hair, hairy)
+        names = ("shape", "exp", "pose", "neck_pose", "eye_pose", "light")
+        inputs = [tf.constant(codes[name][None]) for name in names]
+        inputs += [tf.constant(texture[None]), tf.constant(framing), tf.constant(rise)]
+        if not self._traced:
+            with self._lock:  # one thread traces, the others wait
+                drawn = self._graph(*inputs)
+                self._traced = True
+        else:
+            drawn = self._graph(*inputs)
+        shot = {name: value.numpy()[0] for name, value in drawn.items()}
+        shot["ids"] = shot["ids"][..., 0]
+        shot["triangles"] = self.head.f
+        shot["hair"] = hairy[self.head.f].mean(1) > 0.5
+        shot["mp_rows"] = self.mp_rows
+        return shot
+
+    def _hair(self, hair: _Hair | None) -> tuple[np.ndarray, np.ndarray]:
+        """``[V]`` metres that hair rises above the skin, and ``[V]`` how much of the skin it hides."""
+        if hair is None or not hair.volume:
+            return np.zeros_like(self.scalp), np.zeros_like(self.scalp)
+        above = self.scalp + hair.hairline
+        noise = np.random.default_rng(hair.texture_seed).normal(0, 0.12, len(above)).astype(np.float32)
+        return np.clip(above / _HAIR_SLOPE, 0, 1) * hair.volume * (1 + noise), np.clip(above / 0.005, 0, 1) * hair.cover
+
+    def _texture(self, code: np.ndarray, hair: _Hair | None, hairy: np.ndarray) -> np.ndarray:
+        texture = (self.basis @ code).reshape(self.mean.shape)
+        texture += self.mean
+        np.clip(texture, 0.02, 1, out=texture)
+        if hair and hair.volume:
+            rng = np.random.default_rng(hair.texture_seed)
+            strands = scenery.strands(len(texture), hair.colour, rng).astype(np.float32) / np.float32(255)
+            cover = np.einsum("ijk,ijk->ij", hairy[self.table.vertex_ids], self.table.weights)
+            texture += (strands - texture) * cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None]
+        return texture
+
+    def _draw(
+        self,
+        shape: tf.Tensor,
+        exp: tf.Tensor,
+        pose: tf.Tensor,
+        neck: tf.Tensor,
+        eyes: tf.Tensor,
+        light: tf.Tensor,
+        texture: tf.Tensor,
+        framing: tf.Tensor,
+        rise: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """``framing``: crop scale over the landmarks' reference size, shift as a fraction of the crop's side."""
+        head = self.flame(shape, exp, pose, neck, eyes)
+        marks = head.landmarks2d if head.landmarks_mp is None else head.landmarks_mp
+        low, high = tf.reduce_min(marks[0, :, :2], 0), tf.reduce_max(marks[0, :, :2], 0)
+        side = tf.reduce_mean(high - low) * 1.1 * framing[0]
+        cam = tf.concat([2 / side[None], framing[1:] * side - (low + high) / 2], 0)[None]
+        grown = head.vertices + vertex_normals(head.vertices, self.head.f) * rise[None, :, None]
+        rendered = self.renderer(grown, cam, texture, light)
+        out = {
+            "image": rendered.image,
+            "alpha": rendered.alpha,
+            "mask": rendered.mask,
+            "ids": rendered.triangle_id,
+            "points": rendered.points,
+            "cam": cam,
+            "marks68": project(head.landmarks2d, cam),
+        }
+        if head.landmarks_mp is not None:
+            out["marks"] = project(head.landmarks_mp, cam)
+        return out
+
+
+def _developed(
+    shot: dict[str, np.ndarray], clutter: bool, hair: _Hair | None, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The picture with its surroundings, mask and landmarks."""
+    size = CROP_SIZE
+    head = (np.clip(shot["image"], 0, 1) * 255 + 0.5).astype(np.uint8)
+    alpha = (shot["alpha"][..., 0] * 255).astype(np.uint8)
+    points, marks68 = ((shot[key][:, :2] + 1) * (size / 2) for key in ("points", "marks68"))
+    covered = np.zeros((size, size), np.uint8)
+    if clutter and hair:
+        picture = scenery.background(size, rng)
+        if hair.long:
+            scenery.hair_behind(picture, points, hair.colour, rng)
+        scenery.blend(picture, head, cv2.GaussianBlur(alpha, (0, 0), 0.6))
+        covered |= scenery.clothes(picture, points, rng)
+        if rng.random() < 0.15:
+            covered |= scenery.glasses(picture, np.stack([marks68[36:42].mean(0), marks68[42:48].mean(0)]), rng)
+        if rng.random() < 0.2:
+            inside = shot["mask"][..., 0] > 0.5
+            skin = head[inside].mean(0) if inside.any() else np.array([180.0, 140, 120])
+            covered |= scenery.thing_in_front(picture, marks68, skin, hair.colour, rng)
+        picture = scenery.camera_faults(picture, rng)
+    else:
+        picture = head * (alpha[..., None] > 0)
+    marks = np.zeros((N_MEDIAPIPE, 3), np.float32)
+    if "marks" in shot:
+        marks[shot["mp_rows"]] = _seen(shot["marks"], shot, covered)
+    mask = (shot["mask"][..., 0] > 0.5) & (covered < 128) & ~shot["hair"][shot["ids"]]
+    return {
+        "image": picture,
+        "landmarks_mp": marks,
+        "landmarks68": _seen(shot["marks68"], shot, covered),
+        "mask": mask.astype(np.uint8) * 255,
+    }
+
+
+def _seen(marks: np.ndarray, shot: dict[str, np.ndarray], covered: np.ndarray) -> np.ndarray:
+    """Landmarks with visibility: inside the picture, on the side that faces the camera, nothing in front.
+
+    The pixel grid of the renderer has its first centre at ``1 / size - 1``, landmarks at ``(p - 112) / 112``: both mean
+    the same place, as in the original.
+    """
+    size = len(covered)
+    pixel = np.floor((marks[:, :2] + 1) * (size / 2)).astype(int)
+    inside = ((pixel >= 0) & (pixel < size)).all(1)
+    x, y = pixel.clip(0, size - 1).T
+    surface = shot["points"][shot["triangles"][shot["ids"][y, x]], 2].max(1)
+    nothing = shot["alpha"][y, x, 0] < 0.5
+    near = marks[:, 2] <= surface + _DEPTH_TOLERANCE * shot["cam"][0]
+    visible = inside & (near | nothing) & (covered[y, x] < 128)
+    return np.concatenate([marks[:, :2], visible[:, None]], 1).astype(np.float32)
+
+
+def random_light(rng: np.random.Generator) -> np.ndarray:
+    """``[9, 3]`` coefficients: ambient light and one or two lamps as a Lambertian surface sees them."""
+    light = np.zeros((9, 3))
+    light[0] += rng.uniform(0.35, 0.7) * _tint(rng) / BAND_FACTORS[0]
+    for strength in (rng.uniform(0.3, 0.85), rng.uniform(0.0, 0.4)):
+        direction = rng.normal([0, 0.35, 0.7], [0.7, 0.5, 0.4])
+        light += lamp(direction / np.linalg.norm(direction))[:, None] * strength * _tint(rng)
+    return light
+
+
+def lamp(direction: np.ndarray) -> np.ndarray:
+    """``[9]`` coefficients of ``max(n . d, 0)`` up to the second band: ``1/4 + (n . d)/2 + 5/32 (3 (n . d)^2 - 1)``."""
+    x, y, z = direction
+    linear = 0.5 * np.array([x, y, z])
+    quadratic = 5 / 32 * np.array([6 * x * y, 6 * x * z, 6 * y * z, 1.5 * (x * x - y * y), 0.5 * (3 * z * z - 1)])
+    return np.concatenate([[0.25], linear, quadratic]) / np.array(BAND_FACTORS)
+
+
+def _tint(rng: np.random.Generator) -> np.ndarray:
+    """``[3]`` colour of a light, between warm and cold."""
+    warmth = rng.normal(0, 0.06)
+    return np.array([1 + warmth, 1.0, 1 - warmth]) * (1 + rng.normal(0, 0.015, 3))
+
+
+def _axis_angle(euler: np.ndarray) -> np.ndarray:
+    """Axis-angle of pitch, yaw, roll (radians), applied roll first."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_euler("zxy", [euler[2], euler[0], euler[1]]).as_rotvec()
+
+
+def _depth_in_scalp(head: HeadModel) -> np.ndarray:
+    """``[V]`` metres from the scalp's border, negative outside; far outside for a head without a scalp region."""
+    if "scalp" not in head.masks:
+        return np.full(head.n_vertices, -1, np.float32)
+    scalp = np.zeros(head.n_vertices, bool)
+    scalp[head.masks["scalp"]] = True
+    depth = np.empty(head.n_vertices, np.float32)
+    for inside, sign in ((scalp, 1), (~scalp, -1)):
+        depth[inside] = sign * cKDTree(head.v_template[~inside]).query(head.v_template[inside])[0]
+    return depth
