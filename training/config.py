@@ -1,0 +1,260 @@
+"""One run, described: a frozen dataclass with the release's defaults, ``key=value`` on top, recipes by name.
+
+The defaults are those of the released EMOCA (spec sections 4.6 and 5); a recipe states only what it changes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from emoca_tf.errors import UserError
+
+STAGES = ("emotion", "coarse_pretrain", "coarse", "detail", "readout", "distill")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "stage": STAGES,
+    "family": ("resnet50", "mobilenet_v3"),
+    "layout": ("exp", "exp+jaw", "exp+global", "exp+pose"),
+    "coarse_codes": ("encoder", "truth"),
+    "use_seg": ("rend", "gt", "intersection", "union"),
+    "background": ("black", "input"),
+    "eyelid_pairs": ("paired", "sorted"),
+    "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources"),
+    "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
+}
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """λ of every loss term; 0 leaves the term out. The defaults are the released COARSE stage's (losses 4.6)."""
+
+    emotion: float = 1.0
+    photometric: float = 2.0
+    landmarks: float = 0.0
+    landmarks_mp: float = 0.0
+    eye_closure: float = 0.5
+    mouth_closure: float = 0.5
+    lip_corner: float = 0.5
+    identity: float = 0.0
+    shape_reg: float = 0.0
+    exp_reg: float = 1e-4
+    tex_reg: float = 0.0
+    light_reg: float = 0.0
+    codes: float = 0.0  # synthetic pictures only: distance to the true codes
+    detail_l1: float = 5.0
+    detail_mrf: float = 0.25
+    detail_z: float = 0.005
+    detail_diff: float = 0.005
+    detail_sym: float = 0.005
+    valence_arousal: float = 1.0
+    expression: float = 1.0
+    teacher_codes: float = 1.0
+    teacher_vertices: float = 100.0
+    teacher_points: float = 1.0
+    teacher_emotion: float = 0.1
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a run depends on.
+
+    Attributes:
+        stage: what is learnt, a module of ``training/stages``.
+        family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones).
+        head: ``default`` or a head file written by ``HeadModel.save``.
+        albedo: ``default`` or an albedo file written by ``AlbedoModel.save``.
+        layout: what the ResNet expression encoder replaces; the mobile one always gives expression and jaw.
+        init: run directories or weight files to start from, by network name; later ones win.
+        emotion_network: ``default`` (embedded), ``none``, or the run directory or weights of an emotion network.
+        identity_network: weights of the VGGFace2 network; needed when ``weights.identity`` > 0.
+        vgg_network: weights of VGG19; needed when ``weights.detail_mrf`` > 0.
+        coarse_codes: in the coarse stage, what the frozen part comes from: its ``encoder``, or, for synthetic data,
+            the ``truth``.
+        teacher: in the distillation, the teacher's run directory, or ``truth`` for the codes of synthetic pictures.
+        data: training source, ``kind`` or ``kind:path`` (see ``training/datasets``).
+        data_size: number of different pictures of a synthetic source; 0 is endless.
+        validation: source for validation; empty uses held-out pictures of ``data``.
+        validation_batches: batches per validation.
+        batch_size: pictures a step over all replicas.
+        ring: pictures of one person in a row (K of DECA); 1 for none.
+        balanced: draw every expression class equally often.
+        augment: a preset of ``training/datasets/augment.py``; ``stage`` is the one that the release used for the stage.
+        seed: of weights, data order and everything random.
+        steps: length of the run.
+        learning_rate: Adam's.
+        clip_norm: global norm the gradient is clipped to; 0 is off (as released).
+        ema: decay of the averaged weights; 0 is off (as released).
+        precision: Keras dtype policy of the networks; losses and the renderer stay in float32.
+        freeze_head: keep the emotion network's last layer at its random start, as the original did by mistake.
+        shake: random weights of the valence/arousal terms at each step.
+        use_seg: which mask the photometric loss and the composite use.
+        background: behind the rendered head.
+        eyelid_pairs: ``sorted`` repeats the original's scrambled MediaPipe eyelid pairs.
+        log_every: steps between lines of ``metrics.csv``.
+        picture_every: steps between pictures.
+        validate_every: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        patience: validations without improvement before stopping; 0 never stops early.
+        weights: λ of the loss terms.
+    """
+
+    stage: str = "coarse"
+    family: str = "resnet50"
+    head: str = "default"
+    albedo: str = "default"
+    layout: str = "exp"
+    init: tuple[str, ...] = ()
+    emotion_network: str = "default"
+    identity_network: str = ""
+    vgg_network: str = ""
+    coarse_codes: str = "encoder"
+    teacher: str = ""
+    data: str = "synthetic"
+    data_size: int = 0
+    validation: str = ""
+    validation_batches: int = 4
+    batch_size: int = 32
+    ring: int = 1
+    balanced: bool = True
+    augment: str = "stage"
+    seed: int = 0
+    steps: int = 100_000
+    learning_rate: float = 5e-5
+    clip_norm: float = 0.0
+    ema: float = 0.0
+    precision: str = "float32"
+    freeze_head: bool = False
+    shake: bool = True
+    use_seg: str = "rend"
+    background: str = "black"
+    eyelid_pairs: str = "paired"
+    log_every: int = 1
+    picture_every: int = 500
+    validate_every: int = 500
+    checkpoint_every: int = 500
+    patience: int = 15
+    weights: Weights = field(default_factory=Weights)
+
+    def __post_init__(self) -> None:
+        for key, allowed in CHOICES.items():
+            if getattr(self, key) not in allowed:
+                raise UserError(f"{key}={getattr(self, key)!r} is unknown{suggestion(getattr(self, key), allowed)}")
+        for key in ("batch_size", "ring", "steps", "log_every", "picture_every", "validate_every", "checkpoint_every"):
+            if getattr(self, key) < 1:
+                raise UserError(f"{key} must be at least 1; received {getattr(self, key)}")
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema is a decay in 0..1, such as 0.999; received {self.ema}")
+        if self.batch_size % self.ring:
+            raise UserError(f"batch_size {self.batch_size} is not a multiple of ring {self.ring}")
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2)
+
+
+def suggestion(key: str, known: Sequence[str]) -> str:
+    """``; did you mean ...?`` for a misspelt key, or the list of what exists."""
+    near = difflib.get_close_matches(str(key), known, 1)
+    return f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(known)}"
+
+
+def with_settings(config: Config, settings: Sequence[str]) -> Config:
+    """``config`` with ``key=value`` settings applied, each parsed to its field's type; ``weights.KEY=...`` for a λ.
+
+    Raises:
+        UserError: unknown key (the nearest is suggested) or a value of the wrong type.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: write key=value, such as --set batch_size=16")
+        config = _with_one(config, key.strip(), text.strip())
+    return config
+
+
+def _with_one(config: Config, key: str, text: str) -> Config:
+    owner: Any = config
+    parent, dot, leaf = key.partition(".")
+    if dot and parent == "weights":
+        owner = config.weights
+    else:
+        leaf = key
+    kinds = typing.get_type_hints(type(owner))
+    known = [f.name for f in fields(owner)]
+    if owner is config:
+        known = [name for name in known if name != "weights"]
+    if leaf not in known:
+        offered = [*known, *(f"weights.{f.name}" for f in fields(Weights))] if owner is config else known
+        raise UserError(f"unknown setting {key!r}{suggestion(key if owner is config else leaf, offered)}")
+    changed = replace(owner, **{leaf: parse(text, kinds[leaf], key)})
+    return changed if owner is config else replace(config, weights=changed)
+
+
+def parse(text: str, kind: Any, key: str) -> Any:
+    """Text -> bool, int, float, str or tuple of str.
+
+    Raises:
+        UserError: the text does not mean such a value.
+    """
+    if kind is str:
+        return text
+    if kind is bool:
+        truth = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+        if text.lower() not in truth:
+            raise UserError(f"{key}={text}: true or false expected")
+        return truth[text.lower()]
+    if typing.get_origin(kind) is tuple:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        return kind(text.replace("_", "") if kind is int else text)
+    except ValueError:
+        raise UserError(f"{key}={text}: a number of type {kind.__name__} expected") from None
+
+
+def from_json(text: str) -> Config:
+    """The inverse of :meth:`Config.to_json`; keys of other versions are errors, as in settings.
+
+    Raises:
+        UserError: damaged text or unknown keys.
+    """
+    try:
+        values = json.loads(text)
+        weights = Weights(**values.pop("weights"))
+        return Config(**values | {"init": tuple(values["init"]), "weights": weights})
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"config.json is damaged or of another version ({error})") from None
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in ``training/recipes``."""
+    return sorted(path.stem for path in RECIPES.glob("*.py") if path.stem != "__init__")
+
+
+def load_recipe(name: str) -> tuple[Config, types.ModuleType]:
+    """The recipe's configuration and module; only modules of ``training/recipes`` are ever imported.
+
+    Raises:
+        UserError: no such recipe; the nearest is suggested.
+    """
+    name = name.removesuffix(".py").replace("-", "_")
+    if name not in recipe_names():
+        raise UserError(f"no recipe {name!r}{suggestion(name, recipe_names())}")
+    module = import_module(f"training.recipes.{name}")
+    return module.config, module
+
+
+def differences(old: Config, new: Config) -> Mapping[str, tuple[Any, Any]]:
+    """Key -> (old, new) of everything that differs."""
+    return {
+        f.name: (getattr(old, f.name), getattr(new, f.name))
+        for f in fields(Config)
+        if getattr(old, f.name) != getattr(new, f.name)
+    }

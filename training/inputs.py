@@ -1,0 +1,157 @@
+"""From ``data=kind:path`` to batches: opens the readers of ``training/datasets`` and keeps validation apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from emoca_tf.errors import UserError
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.rendering.albedo import AlbedoModel
+from training.config import Config, suggestion
+from training.datasets.augment import PRESETS
+from training.datasets.pipeline import InputReport
+from training.datasets.pipeline import batches as pipeline_batches
+from training.datasets.source import Labels, Source
+
+ENDLESS = 1_000_000
+HELD_OUT_EVERY = 20
+VALIDATION_SEED = 7919  # added to the run's seed: other people, other pictures
+STAGE_AUGMENT = {
+    "emotion": "emotion", "coarse_pretrain": "deca", "coarse": "coarse", "detail": "detail", "readout": "none",
+    "distill": "coarse",
+}  # fmt: skip
+
+
+@dataclass
+class Sources:
+    """Training and validation data of a run; ``report`` collects pictures that could not be read."""
+
+    training: Source
+    validation: Source
+    report: InputReport
+
+    def lines(self) -> list[str]:
+        """Counts for people."""
+        return [_counts("training", self.training), _counts("validation", self.validation)]
+
+
+class Subset:
+    """Some rows of a source, as a source."""
+
+    def __init__(self, source: Source, rows: np.ndarray) -> None:
+        self.source, self.rows = source, rows
+        self.labels: Labels = source.labels.take(rows)
+        self.persons = None if source.persons is None else np.asarray(source.persons)[rows]
+        self.ids = np.array([source.ids[row] for row in rows])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return self.source.example(int(self.rows[index]), rng)
+
+
+def _synthetic(path: str, config: Config, seed: int) -> Source:
+    from training.datasets.synthetic import Synthetic
+
+    if path not in ("", "plain"):
+        raise UserError(f"synthetic:{path}: only 'synthetic' and 'synthetic:plain' (no surroundings) exist")
+    return Synthetic(
+        config.data_size or ENDLESS,
+        seed,
+        images_per_person=config.ring,
+        head=HeadModel.load(config.head),
+        albedo=AlbedoModel.load(config.albedo),
+        clutter=path != "plain",
+    )
+
+
+KINDS: dict[str, Callable[[str, Config, int], Source]] = {"synthetic": _synthetic}
+
+
+def open_source(spec: str, config: Config, seed: int) -> Source:
+    """The source that ``kind`` or ``kind:path`` names.
+
+    Raises:
+        UserError: unknown kind (the nearest is suggested), or the reader's complaint.
+    """
+    kind, _, path = spec.partition(":")
+    if kind not in KINDS:
+        raise UserError(f"data kind {kind!r} is unknown{suggestion(kind, list(KINDS))}")
+    return KINDS[kind](path, config, seed)
+
+
+def open_sources(config: Config) -> Sources:
+    """Training and validation data.
+
+    Validation is its own source if given; ``train`` means the training pictures themselves; else other synthetic
+    pictures, or every twentieth person (picture, where persons are unknown), which is then not trained on.
+    """
+    source = open_source(config.data, config, config.seed)
+    report = InputReport()
+    if config.validation == "train":
+        return Sources(source, source, report)
+    if config.validation:
+        return Sources(source, open_source(config.validation, config, config.seed + VALIDATION_SEED), report)
+    if config.data.partition(":")[0] == "synthetic":
+        return Sources(source, open_source(config.data, config, config.seed + VALIDATION_SEED), report)
+    groups = np.arange(len(source)) if source.persons is None else np.unique(source.persons, return_inverse=True)[1]
+    held = groups % HELD_OUT_EVERY == 0
+    return Sources(Subset(source, np.flatnonzero(~held)), Subset(source, np.flatnonzero(held)), report)
+
+
+def batches(sources: Sources, config: Config, shard: tuple[int, int], start: int, training: bool) -> tf.data.Dataset:
+    """Batches of one replica; validation batches are always full and repeat the source if it is small."""
+    size = config.batch_size // shard[1]
+    if training:
+        balanced = config.balanced and config.ring == 1 and bool((sources.training.labels.expression >= 0).any())
+        return pipeline_batches(
+            sources.training,
+            batch_size=size,
+            seed=config.seed,
+            start_step=start,
+            shard=shard,
+            balanced=balanced,
+            augment=PRESETS[STAGE_AUGMENT[config.stage] if config.augment == "stage" else config.augment],
+            ring=config.ring,
+            report=sources.report,
+        )
+    # A fixed shuffled order gives full batches of every class from data that is sorted by class.
+    return pipeline_batches(
+        sources.validation,
+        batch_size=size,
+        seed=VALIDATION_SEED,
+        start_step=start,
+        shard=shard,
+        ring=config.ring,
+        report=sources.report,
+    )
+
+
+def watched(dataset: tf.data.Dataset) -> Iterator[Any]:
+    """Iterate; a reader's complaint comes out as it went in, not wrapped by TensorFlow.
+
+    Raises:
+        UserError: the data cannot be read on.
+    """
+    try:
+        yield from dataset
+    except tf.errors.OpError as error:
+        message = str(error.message)
+        if "UserError: " not in message:
+            raise
+        raise UserError(message.split("UserError: ", 1)[1].splitlines()[0]) from None
+
+
+def _counts(name: str, source: Source) -> str:
+    from training.datasets.source import EXPRESSIONS
+
+    labels = source.labels
+    classes = [f"{word} {int((labels.expression == k).sum())}" for k, word in enumerate(EXPRESSIONS)]
+    rated = int(np.isfinite(labels.valence).sum())
+    return f"{name}: {len(source)} pictures; {', '.join(classes)}; {rated} with valence and arousal"

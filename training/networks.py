@@ -1,0 +1,232 @@
+"""The networks of a run, either family under one interface: pictures to codes, codes and detail to displacement.
+
+``resnet50`` is DECA's ``E_flame`` and EMOCA's ``E_expression``; ``mobilenet_v3`` is SMIRK's trio. Both fit any head:
+the widths of the outputs are the head's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from emoca_tf.codes import Codes, split
+from emoca_tf.emotion.readout import readout_mlp
+from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
+from emoca_tf.encoders.detail import N_DETAIL, detail_generator, detail_latent
+from emoca_tf.encoders.mobilenet_v3 import (
+    IMAGE_SIZE,
+    expression_encoder,
+    mobile_codes,
+    mobilenet_v3_trunk,
+    pose_encoder,
+    shape_encoder,
+)
+from emoca_tf.encoders.resnet import resnet50_encoder
+from emoca_tf.errors import UserError
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.npz import read_npz
+from emoca_tf.weights.torch_layout import load_state, sub_state
+from training.checkpoint import network_arrays
+from training.config import Config
+
+N_TEX = 50
+CROP_MARGIN = 1.1 * 1.25  # how much larger than the landmarks' box a crop is (spec section 1.1)
+AMBIENT = 3.5449077  # band 0 of a light that gives shading 1
+
+
+class Reconstruction:
+    """Pictures to codes for one family and head.
+
+    Args:
+        family: ``resnet50`` or ``mobilenet_v3``.
+        head: gives the widths of the shape and expression codes.
+        layout: what the ResNet expression network replaces.
+        detail: also build ``E_detail`` and ``D_detail``.
+        prefix: put before the networks' names (a teacher beside its student).
+    """
+
+    def __init__(
+        self, family: str, head: HeadModel, layout: str = "exp", detail: bool = False, prefix: str = ""
+    ) -> None:
+        self.family, self.layout, self.prefix = family, layout, prefix
+        self.sizes = {
+            "shape": head.n_shape, "tex": N_TEX, "exp": head.n_exp, "pose": 6, "cam": 3, "light": 27,
+        }  # fmt: skip
+        self.n_exp, self.eyelids = head.n_exp, head.eyelids is not None
+        if family == "resnet50":
+            extra = {"exp": 0, "exp+jaw": 3, "exp+global": 3, "exp+pose": 6}[layout]
+            self.models = {
+                "E_flame": resnet50_encoder(keras, sum(self.sizes.values()), "E_flame"),
+                "E_expression": resnet50_encoder(keras, head.n_exp + extra, "E_expression"),
+            }
+        else:
+            self.models = {
+                "pose_encoder": pose_encoder(keras),
+                "shape_encoder": shape_encoder(keras, head.n_shape),
+                "expression_encoder": expression_encoder(keras, head.n_exp),
+            }
+        if detail:
+            build = resnet50_encoder if family == "resnet50" else mobile_detail_encoder
+            self.models["E_detail"] = build(keras, N_DETAIL, name="E_detail")
+            self.models["D_detail"] = detail_generator(keras, latent=3 + head.n_exp + N_DETAIL)
+        start_in_view(self, head)
+
+    @property
+    def expression_name(self) -> str:
+        """The network that the COARSE stage trains."""
+        return "E_expression" if self.family == "resnet50" else "expression_encoder"
+
+    @property
+    def coarse_names(self) -> tuple[str, ...]:
+        """The networks that DECA's pretraining trains; the mobile trio has its only jaw in the expression encoder."""
+        return ("E_flame",) if self.family == "resnet50" else ("pose_encoder", "shape_encoder", "expression_encoder")
+
+    def _run(self, name: str, images: tf.Tensor, learning: Collection[str]) -> Any:
+        outputs = self.models[name](images, training=name in learning)
+        return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), outputs)
+
+    def coarse(self, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
+        """Everything from the coarse networks alone (ResNet: without ``E_expression``)."""
+        if self.family == "resnet50":
+            return split(self._run("E_flame", images, learning), self.sizes)
+        return self.encode(images, learning)
+
+    def encode(self, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
+        """``[B, 224, 224, 3]`` RGB 0..1 -> codes; the networks named in ``learning`` run in training mode."""
+        if self.family == "resnet50":
+            return self.with_expression(self.coarse(images, learning), images, learning)
+        parts = {name: self._run(name, images, learning) for name in tuple(self.models)[:3]}
+        codes = mobile_codes(parts["pose_encoder"], parts["shape_encoder"], parts["expression_encoder"])
+        return codes if self.eyelids else codes.replace(eyelid=None)
+
+    def with_expression(self, coarse: Codes, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
+        """``coarse`` with expression (and what the layout or the mobile encoder brings with it) replaced."""
+        output = self._run(self.expression_name, images, learning)
+        if self.family == "mobilenet_v3":
+            pose = tf.concat([coarse.pose[:, :3], output["jaw"]], 1)
+            return coarse.replace(exp=output["exp"], pose=pose, eyelid=output["eyelid"] if self.eyelids else None)
+        exp, rest = output[:, : self.n_exp], output[:, self.n_exp :]
+        pose = {
+            "exp": lambda: coarse.pose,
+            "exp+jaw": lambda: tf.concat([coarse.pose[:, :3], rest], 1),
+            "exp+global": lambda: tf.concat([rest, coarse.pose[:, 3:]], 1),
+            "exp+pose": lambda: rest,
+        }[self.layout]()
+        return coarse.replace(exp=exp, pose=pose)
+
+    def detail_code(self, images: tf.Tensor, learning: Collection[str] = ()) -> tf.Tensor:
+        """``[B, 128]`` detail codes."""
+        return self._run("E_detail", images, learning)
+
+    def displacement(self, codes: Codes, detail: tf.Tensor, learning: Collection[str] = ()) -> tf.Tensor:
+        """``[B, 256, 256, 1]`` metres."""
+        return self._run("D_detail", detail_latent(codes.pose, codes.exp, detail), learning)
+
+
+def mobile_detail_encoder(keras_module: Any, outputs: int = N_DETAIL, name: str = "E_detail") -> Any:
+    """Picture -> detail code with the phone-sized trunk (ours: SMIRK has no detail branch)."""
+    image = keras_module.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    features = mobilenet_v3_trunk(keras_module, image, "large")
+    return keras_module.Model(image, keras_module.layers.Dense(outputs, name="layers.0")(features), name=name)
+
+
+def start_in_view(networks: Reconstruction, head: HeadModel) -> None:
+    """Set the start of an untrained camera and light: the mean head fills the crop under even white light.
+
+    Without it an untrained ``E_flame`` has scale 0, where neither landmarks nor pictures give a useful gradient.
+    """
+    table = head.landmarks.get("static") or head.landmarks.get("mediapipe")
+    if table is None:
+        points = head.v_template
+    else:
+        corners = head.v_template[head.f[table.faces_idx.reshape(-1)]]
+        points = (corners * table.bary_coords.reshape(-1, 3, 1)).sum(1)
+    low, high = points[:, :2].min(0), points[:, :2].max(0)
+    scale = 2 / (CROP_MARGIN * float((high - low).mean()))
+    cam = np.array([scale, *(-(low + high) / 2)], np.float32)
+    if networks.family == "mobilenet_v3":
+        pose = networks.models["pose_encoder"]
+        pose.get_layer("pose_cam_layers.0.rows.3.4").bias.assign(cam[:1])
+        pose.get_layer("pose_cam_layers.0.rows.4.6").bias.assign(cam[1:])
+        return
+    last = networks.models["E_flame"].get_layer("layers.2")
+    start = last.kernel.shape[1] - 30
+    bias = np.zeros(last.bias.shape, np.float32)
+    bias[start : start + 3], bias[start + 3 : start + 6] = cam, AMBIENT
+    last.bias.assign(bias)
+    last.kernel.assign(np.asarray(last.kernel) * 0.01)
+
+
+def emotion_network(family: str, name: str = "emotion") -> Any:
+    """An untrained emotion network of the family: 2048 or 960 features, 8 expressions, valence, arousal."""
+    return emotion_resnet50(keras, name) if family == "resnet50" else emotion_mobilenet(keras, name=name)
+
+
+def readout_network(head: HeadModel, hidden: int = 2048, name: str = "readout") -> Any:
+    """EmoDECA's MLP on shape, expression and jaw of this head."""
+    return readout_mlp(keras, head.n_shape + head.n_exp + 3, hidden, name=name)
+
+
+def initialise(models: Mapping[str, Any], sources: Collection[str]) -> list[str]:
+    """Load weights by network name from run directories or files; returns one line for each network loaded.
+
+    A run directory gives its best checkpoint, or its last. A file is an ``.npz`` of torch-named arrays, as
+    ``emoca-tf import-weights`` writes it, with or without the networks' names as prefixes.
+
+    Raises:
+        UserError: nothing there, nothing that fits, or another size of network.
+    """
+    lines = []
+    for source in sources:
+        path = checkpoint_of(Path(source))
+        stored = read_npz(path)
+        loaded = _from_run(models, path) if any(key.startswith("network/") for key in stored) else {}
+        for name, model in models.items():
+            state = next((s for s in (sub_state(stored, f"{p}{name}.") for p in ("", "deca.")) if s), {})
+            if state:
+                load_state(model, state, ignore=("fc.*", "backbone.fc.*"))
+                loaded[name] = len(state)
+        if not loaded and len(models) == 1 and not any(key.startswith("network/") for key in stored):
+            ((name, model),) = models.items()
+            load_state(model, stored, ignore=("fc.*", "backbone.fc.*"))
+            loaded[name] = len(stored)
+        if not loaded:
+            raise UserError(f"{source} holds none of the networks {', '.join(models)}")
+        lines += [f"{name}: {count} arrays from {path}" for name, count in loaded.items()]
+    return lines
+
+
+def checkpoint_of(path: Path) -> Path:
+    """The file that weights come from: ``path`` itself, or the best (else last) checkpoint of a run directory.
+
+    Raises:
+        UserError: neither exists.
+    """
+    if path.is_file():
+        return path
+    for name in ("checkpoints/best.npz", "checkpoints/last.npz"):
+        if (path / name).is_file():
+            return path / name
+    raise UserError(f"{path}: no weights there; give a run directory with checkpoints/ or an .npz of weights")
+
+
+def _from_run(models: Mapping[str, Any], path: Path) -> dict[str, int]:
+    loaded = {}
+    for name, arrays in network_arrays(path).items():
+        if name not in models:
+            continue
+        variables = models[name].variables
+        shapes = [tuple(v.shape) for v in variables]
+        if [a.shape for a in arrays] != shapes:
+            unequal = [(a.shape, s) for a, s in zip(arrays, shapes, strict=False) if a.shape != s]
+            what = f"{unequal[0][0]} in the file, {unequal[0][1]} here" if unequal else "another number of layers"
+            raise UserError(f"{name} in {path} has another size ({what}); use the family and head it was trained with")
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+        loaded[name] = len(arrays)
+    return loaded
