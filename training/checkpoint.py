@@ -40,7 +40,9 @@ class State:
 
     def __init__(self, groups: Mapping[str, Iterable[Any]]) -> None:
         self.variables = {
-            f"{group}/{index:04d}": variable for group, members in groups.items() for index, variable in enumerate(members)
+            f"{group}/{index:04d}": variable
+            for group, members in groups.items()
+            for index, variable in enumerate(members)
         }
 
     def save(self, path: Path, progress: Progress) -> None:

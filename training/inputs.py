@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -46,8 +46,8 @@ class Subset:
     def __init__(self, source: Source, rows: np.ndarray) -> None:
         self.source, self.rows = source, rows
         self.labels: Labels = source.labels.take(rows)
-        self.persons = None if source.persons is None else np.asarray(source.persons)[rows]
-        self.ids = np.array([source.ids[row] for row in rows])
+        self.persons: np.ndarray | None = None if source.persons is None else np.asarray(source.persons)[rows]
+        self.ids: Sequence[str] = [source.ids[row] for row in rows]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -61,7 +61,7 @@ def _synthetic(path: str, config: Config, seed: int) -> Source:
 
     if path not in ("", "plain"):
         raise UserError(f"synthetic:{path}: only 'synthetic' and 'synthetic:plain' (no surroundings) exist")
-    return Synthetic(
+    source = Synthetic(
         config.data_size or ENDLESS,
         seed,
         images_per_person=config.ring,
@@ -69,6 +69,7 @@ def _synthetic(path: str, config: Config, seed: int) -> Source:
         albedo=AlbedoModel.load(config.albedo),
         clutter=path != "plain",
     )
+    return cast(Source, source)  # its persons are never None
 
 
 KINDS: dict[str, Callable[[str, Config, int], Source]] = {"synthetic": _synthetic}

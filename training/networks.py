@@ -32,7 +32,6 @@ from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.torch_layout import load_state, sub_state
 from training.checkpoint import network_arrays
-from training.config import Config
 
 N_TEX = 50
 CROP_MARGIN = 1.1 * 1.25  # how much larger than the landmarks' box a crop is (spec section 1.1)

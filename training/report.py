@@ -1,4 +1,4 @@
-"""The page a run ends with: what was asked, how the losses went, what the networks see. One self-contained HTML file."""
+"""The page a run ends with: what was asked, how the losses went, what the networks see; one HTML file."""
 
 from __future__ import annotations
 

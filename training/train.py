@@ -184,10 +184,8 @@ class Run:
         seconds, wait = (series(rows, name)[1][1:] for name in ("seconds", "input_wait"))
         notes = [*self.stage.describe(), *self.stage.loaded]
         if len(seconds):
-            share = float((wait * seconds).sum() / seconds.sum())
-            notes.append(
-                f"{seconds.mean() / self.config.batch_size * 1e3:.1f} ms per picture, input wait {share:.1%} of the time"
-            )
+            share, each = float((wait * seconds).sum() / seconds.sum()), seconds.mean() / self.config.batch_size * 1e3
+            notes.append(f"{each:.1f} ms per picture, input wait {share:.1%} of the time")
         report = write_report(self.folder, self.name, self.purpose, self.config, progress, notes)
         click.echo(f"{progress.step} steps done; {notes[-1]}\nreport: {report}\nmodels: {self.folder / 'models'}")
 
@@ -201,11 +199,12 @@ class Run:
             seconds.append(time.perf_counter() - began)
         total = min(seconds[1:]) * self.config.steps
         click.echo(self.config.to_json())
-        click.echo("\n".join([*self.stage.describe(), *self.stage.loaded, *(source for source in self.sources.lines())]))
+        click.echo("\n".join([*self.stage.describe(), *self.stage.loaded, *self.sources.lines()]))
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        click.echo(f"first step {seconds[0]:.1f} s (compiles), then {min(seconds[1:]):.3f} s a step of ")
-        click.echo(f"{self.config.batch_size} pictures; memory {memory:.2f} GiB at most so far")
-        click.echo(f"estimated total for {self.config.steps} steps: {_duration(total)} (validation and pictures not counted)")
+        size = self.config.batch_size
+        click.echo(f"first step {seconds[0]:.1f} s (compiles), then {min(seconds[1:]):.3f} s a step of {size} pictures")
+        click.echo(f"memory: {memory:.2f} GiB at most so far")
+        click.echo(f"estimated total for {self.config.steps} steps without validation: {_duration(total)}")
 
 
 def _without_ids(batch: Any) -> tuple[Any, list[str]]:

@@ -138,7 +138,9 @@ def test_a_damaged_checkpoint_is_told(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     job = toy_run(tmp_path / "run")
     arrays = {f"network/toy/{k:04d}": np.zeros(2, np.float32) for k in range(3)}
-    np.savez(tmp_path / "other.npz", progress=np.frombuffer(b'{"step":1,"best":1,"best_step":1,"stale":0}', "u1"), **arrays)
+    np.savez(
+        tmp_path / "other.npz", progress=np.frombuffer(b'{"step":1,"best":1,"best_step":1,"stale":0}', "u1"), **arrays
+    )
     before = job.trainer.variables[0].numpy()
     with pytest.raises(UserError, match="another configuration"):
         job.state.restore(tmp_path / "other.npz")

@@ -69,6 +69,6 @@ class Stage:
         return lines
 
 
-def active(terms: Mapping[str, Term]) -> Mapping[str, Term]:
+def active(terms: Mapping[str, Term]) -> dict[str, Term]:
     """The terms with a weight; the others are left out, so that they cost nothing."""
     return {name: term for name, term in terms.items() if term.weight}

@@ -58,7 +58,10 @@ class Distill(Stage):
         posed = codes.replace(neck_pose=target.neck_pose, eye_pose=target.eye_pose)
         if self.emotion is not None:
             mine, theirs = self.scene.decode(posed), self.scene.decode(target)
-            vertices, points = (mine.head.vertices, theirs.head.vertices), (mine.rendered.points, theirs.rendered.points)
+            vertices, points = (
+                (mine.head.vertices, theirs.head.vertices),
+                (mine.rendered.points, theirs.rendered.points),
+            )
             seen = [self.emotion(view.rendered.image * view.rendered.mask) for view in (mine, theirs)]
             emotion = tf.reduce_mean((seen[0] - tf.stop_gradient(seen[1])) ** 2)
         else:
