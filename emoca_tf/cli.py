@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 EXTRAS = {
     "tensorflow": "tf",
     "keras": "tf",
-    "tensorflow_graphics": "fit",
+    "tensorflow_graphics": "graphics",
     "numba": "fit",
     "tf_keras": "convert",
     "tensorflow_model_optimization": "convert",

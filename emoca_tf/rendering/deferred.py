@@ -6,54 +6,32 @@ holds them together); doing it pixel by pixel spares a dozen picture-sized inter
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import tensorflow as tf
 
-from emoca_tf.rendering.parallel import band_count, differentiable, kernel, over_bands
-from emoca_tf.rendering.rasterizer import AREA_EPSILON, Fragments
-from emoca_tf.rendering.shading import BAND_FACTORS
-
-_ONE = np.float32(1)
-_HALF = np.float32(0.5)
+from emoca_tf.rendering.parallel import band_count, check_batch, differentiable, kernel, over_bands
+from emoca_tf.rendering.rasterizer import Fragments, corner_weights, corner_weights_backward, pixel_centre
+from emoca_tf.rendering.shading import BAND_FACTORS, light_at, light_backward
+from emoca_tf.rendering.texture import bilinear, bilinear_backward, texel_below
 
 
-@kernel()
-def _weights(x, y, a, b, c):  # type: ignore[no-untyped-def]
-    """Three weights and the area they were divided by, as in :mod:`rasterizer`."""
-    area = (c[0] - a[0]) * (b[1] - a[1]) - (c[1] - a[1]) * (b[0] - a[0]) + np.float32(AREA_EPSILON)
-    w0 = ((x - b[0]) * (c[1] - b[1]) - (y - b[1]) * (c[0] - b[0])) / area
-    w1 = ((x - c[0]) * (a[1] - c[1]) - (y - c[1]) * (a[0] - c[0])) / area
-    w2 = ((x - a[0]) * (b[1] - a[1]) - (y - a[1]) * (b[0] - a[0])) / area
-    return w0, w1, w2, area
+@kernel
+def _blend(values, channel, w, corners):  # type: ignore[no-untyped-def]
+    """One channel of the corner values ``[N, C]``, weighted."""
+    return values[corners[0], channel] * w[0] + values[corners[1], channel] * w[1] + values[corners[2], channel] * w[2]
 
 
-@kernel()
-def _shading(x, y, z, c, colour):  # type: ignore[no-untyped-def]
-    """Light of one colour at a normal; ``c`` [9, 3] includes the band factors."""
-    linear = c[0, colour] + c[1, colour] * x + c[2, colour] * y + c[3, colour] * z
-    mixed = c[4, colour] * x * y + c[5, colour] * x * z + c[6, colour] * y * z
-    return linear + mixed + c[7, colour] * (x * x - y * y) + c[8, colour] * (np.float32(3) * z * z - _ONE)
+@kernel
+def _place(texture, grid, w):  # type: ignore[no-untyped-def]
+    """Where a pixel looks the texture up; ``grid`` [3, 2] of its corners."""
+    u = grid[0, 0] * w[0] + grid[1, 0] * w[1] + grid[2, 0] * w[2]
+    v = grid[0, 1] * w[0] + grid[1, 1] * w[1] + grid[2, 1] * w[2]
+    left, fx = texel_below(u, texture.shape[1])
+    top, fy = texel_below(v, texture.shape[0])
+    return left, top, fx, fy
 
 
-@kernel()
-def _texel(u, size):  # type: ignore[no-untyped-def]
-    """Texel below a coordinate in [-1, 1], and the fraction above it."""
-    x = min(max(((u + _ONE) * np.float32(size) - _ONE) * _HALF, np.float32(-2)), np.float32(size + 1))
-    low = math.floor(x)
-    return int(low), np.float32(x - low)
-
-
-@kernel()
-def _tap(texture, y, x, colour):  # type: ignore[no-untyped-def]
-    """One texel, zero outside."""
-    if 0 <= y < texture.shape[0] and 0 <= x < texture.shape[1]:
-        return texture[y, x, colour]
-    return np.float32(0)
-
-
-@kernel()
+@kernel
 def _draw(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, points, normals, albedo, light, ids, faces, corner_grid, out
 ) -> None:
@@ -62,95 +40,29 @@ def _draw(  # type: ignore[no-untyped-def]
     lit, textured = light.shape[1] > 0, albedo.shape[1] > 0
     p, n, texture, c = points[image], normals[image], albedo[image], light[image]
     for row in range(first_row, end_row):
-        y = (np.float32(2) * np.float32(row) + _ONE) / np.float32(height) - _ONE
+        y = pixel_centre(row, height)
         for column in range(width):
             f = ids[image, row, column]
             pixel = out[image, row, column]
             if f < 0:
                 pixel[0], pixel[1], pixel[2] = 0, 0, 0
                 continue
-            x = (np.float32(2) * np.float32(column) + _ONE) / np.float32(width) - _ONE
-            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-            w0, w1, w2, _ = _weights(x, y, p[i], p[j], p[k])
+            x = pixel_centre(column, width)
+            corners = faces[f]
+            w0, w1, w2, _ = corner_weights(x, y, p[corners[0]], p[corners[1]], p[corners[2]])
+            w = (w0, w1, w2)
             pixel[0], pixel[1], pixel[2] = 1, 1, 1
             if lit:
-                nx = n[i, 0] * w0 + n[j, 0] * w1 + n[k, 0] * w2
-                ny = n[i, 1] * w0 + n[j, 1] * w1 + n[k, 1] * w2
-                nz = n[i, 2] * w0 + n[j, 2] * w1 + n[k, 2] * w2
+                nx, ny, nz = _blend(n, 0, w, corners), _blend(n, 1, w, corners), _blend(n, 2, w, corners)
                 for colour in range(3):
-                    pixel[colour] = _shading(nx, ny, nz, c, colour)
+                    pixel[colour] = light_at(nx, ny, nz, c, colour)
             if textured:
-                g = corner_grid[f]
-                left, fx = _texel(g[0, 0] * w0 + g[1, 0] * w1 + g[2, 0] * w2, texture.shape[1])
-                top, fy = _texel(g[0, 1] * w0 + g[1, 1] * w1 + g[2, 1] * w2, texture.shape[0])
+                left, top, fx, fy = _place(texture, corner_grid[f], w)
                 for colour in range(3):
-                    upper = _tap(texture, top, left, colour) * (_ONE - fx) + _tap(texture, top, left + 1, colour) * fx
-                    lower = (
-                        _tap(texture, top + 1, left, colour) * (_ONE - fx)
-                        + _tap(texture, top + 1, left + 1, colour) * fx
-                    )
-                    pixel[colour] *= upper * (_ONE - fy) + lower * fy
+                    pixel[colour] *= bilinear(texture, left, top, fx, fy, colour)
 
 
-@kernel()
-def _add_tap(texture, y, x, colour, value) -> None:  # type: ignore[no-untyped-def]
-    if 0 <= y < texture.shape[0] and 0 <= x < texture.shape[1]:
-        texture[y, x, colour] += value
-
-
-@kernel()
-def _texture_backward(texture, left, top, fx, fy, by_colour, by_texture):  # type: ignore[no-untyped-def]
-    """Scatter the gradient of one pixel's colour into the texture; the gradient by the grid comes back."""
-    by_x, by_y = np.float32(0), np.float32(0)
-    for colour in range(3):
-        t00, t01 = _tap(texture, top, left, colour), _tap(texture, top, left + 1, colour)
-        t10, t11 = _tap(texture, top + 1, left, colour), _tap(texture, top + 1, left + 1, colour)
-        g = by_colour[colour]
-        by_x += g * ((t01 - t00) * (_ONE - fy) + (t11 - t10) * fy)
-        by_y += g * ((t10 - t00) * (_ONE - fx) + (t11 - t01) * fx)
-        _add_tap(by_texture, top, left, colour, g * (_ONE - fx) * (_ONE - fy))
-        _add_tap(by_texture, top, left + 1, colour, g * fx * (_ONE - fy))
-        _add_tap(by_texture, top + 1, left, colour, g * (_ONE - fx) * fy)
-        _add_tap(by_texture, top + 1, left + 1, colour, g * fx * fy)
-    return by_x * _HALF * np.float32(texture.shape[1]), by_y * _HALF * np.float32(texture.shape[0])
-
-
-@kernel()
-def _light_backward(x, y, z, c, g, by_light):  # type: ignore[no-untyped-def]
-    """Add one pixel's gradient to ``by_light`` [9, 3]; the gradient by the normal comes back."""
-    bx, by, bz = np.float32(0), np.float32(0), np.float32(0)
-    two = np.float32(2)
-    for colour in range(3):
-        s = g[colour]
-        by_light[0, colour] += s
-        by_light[1, colour] += s * x
-        by_light[2, colour] += s * y
-        by_light[3, colour] += s * z
-        by_light[4, colour] += s * x * y
-        by_light[5, colour] += s * x * z
-        by_light[6, colour] += s * y * z
-        by_light[7, colour] += s * (x * x - y * y)
-        by_light[8, colour] += s * (np.float32(3) * z * z - _ONE)
-        bx += s * (c[1, colour] + c[4, colour] * y + c[5, colour] * z + two * c[7, colour] * x)
-        by += s * (c[2, colour] + c[4, colour] * x + c[6, colour] * z - two * c[7, colour] * y)
-        bz += s * (c[3, colour] + c[5, colour] * x + c[6, colour] * y + np.float32(6) * c[8, colour] * z)
-    return bx, by, bz
-
-
-@kernel()
-def _points_backward(x, y, a, b, c, area, w, g, out, i, j, k) -> None:  # type: ignore[no-untyped-def]
-    """Gradient of the weights by the corners; ``g`` [3] by the weights."""
-    g0, g1, g2 = g[0] / area, g[1] / area, g[2] / area
-    ga = -(g0 * w[0] + g1 * w[1] + g2 * w[2])
-    out[i, 0] += g1 * (c[1] - y) + g2 * (y - b[1]) + ga * (c[1] - b[1])
-    out[i, 1] += g1 * (x - c[0]) + g2 * (b[0] - x) + ga * (b[0] - c[0])
-    out[j, 0] += g0 * (y - c[1]) + g2 * (a[1] - y) + ga * (a[1] - c[1])
-    out[j, 1] += g0 * (c[0] - x) + g2 * (x - a[0]) + ga * (c[0] - a[0])
-    out[k, 0] += g0 * (b[1] - y) + g1 * (y - a[1]) + ga * (b[1] - a[1])
-    out[k, 1] += g0 * (x - b[0]) + g1 * (a[0] - x) + ga * (a[0] - b[0])
-
-
-@kernel()
+@kernel
 def _draw_backward(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, points, normals, albedo, light, ids, faces, corner_grid, upstream,
     by_points, by_normals, by_albedo, by_light,
@@ -159,60 +71,45 @@ def _draw_backward(  # type: ignore[no-untyped-def]
     height, width = ids.shape[1:]
     lit, textured = light.shape[1] > 0, albedo.shape[1] > 0
     p, n, texture, c = points[image], normals[image], albedo[image], light[image]
-    out_n, out_t = by_normals[image, band], by_albedo[image, band]
-    out_c = np.zeros((9, 3), np.float32)
-    shade, colours = np.ones(3, np.float32), np.ones(3, np.float32)
-    by_weights, w = np.zeros(3, np.float32), np.zeros(3, np.float32)
+    by_albedo_here, by_light_here = np.empty(3, np.float32), np.empty(3, np.float32)  # of this pixel, by colour
+    w, by_w = np.empty(3, np.float32), np.empty(3, np.float32)
+    by_c = np.zeros((9, 3), np.float32)  # this thread's own: images share cache lines in by_light
     for row in range(first_row, end_row):
-        y = (np.float32(2) * np.float32(row) + _ONE) / np.float32(height) - _ONE
+        y = pixel_centre(row, height)
         for column in range(width):
             f = ids[image, row, column]
             g = upstream[image, row, column]
             if f < 0 or (g[0] == 0 and g[1] == 0 and g[2] == 0):
                 continue
-            x = (np.float32(2) * np.float32(column) + _ONE) / np.float32(width) - _ONE
-            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-            w[0], w[1], w[2], area = _weights(x, y, p[i], p[j], p[k])
-            by_weights[:] = 0
-            nx = n[i, 0] * w[0] + n[j, 0] * w[1] + n[k, 0] * w[2]
-            ny = n[i, 1] * w[0] + n[j, 1] * w[1] + n[k, 1] * w[2]
-            nz = n[i, 2] * w[0] + n[j, 2] * w[1] + n[k, 2] * w[2]
+            x = pixel_centre(column, width)
+            corners = faces[f]
+            w[0], w[1], w[2], divisor = corner_weights(x, y, p[corners[0]], p[corners[1]], p[corners[2]])
+            by_w[:] = 0
+            by_albedo_here[:] = g
+            by_light_here[:] = g
+            nx, ny, nz = _blend(n, 0, w, corners), _blend(n, 1, w, corners), _blend(n, 2, w, corners)
             if lit:
                 for colour in range(3):
-                    shade[colour] = _shading(nx, ny, nz, c, colour)
+                    by_albedo_here[colour] *= light_at(nx, ny, nz, c, colour)
             if textured:
-                q = corner_grid[f]
-                left, fx = _texel(q[0, 0] * w[0] + q[1, 0] * w[1] + q[2, 0] * w[2], texture.shape[1])
-                top, fy = _texel(q[0, 1] * w[0] + q[1, 1] * w[1] + q[2, 1] * w[2], texture.shape[0])
-                if lit:
-                    for colour in range(3):
-                        upper = (
-                            _tap(texture, top, left, colour) * (_ONE - fx) + _tap(texture, top, left + 1, colour) * fx
-                        )
-                        lower = (
-                            _tap(texture, top + 1, left, colour) * (_ONE - fx)
-                            + _tap(texture, top + 1, left + 1, colour) * fx
-                        )
-                        colours[colour] = (upper * (_ONE - fy) + lower * fy) * g[colour]
+                grid = corner_grid[f]
+                left, top, fx, fy = _place(texture, grid, w)
                 for colour in range(3):
-                    shade[colour] *= g[colour]
-                bu, bv = _texture_backward(texture, left, top, fx, fy, shade, out_t)
-                for corner in range(3):
-                    by_weights[corner] += bu * q[corner, 0] + bv * q[corner, 1]
-                shade[:] = 1
-            else:
-                colours[:] = g
+                    by_light_here[colour] *= bilinear(texture, left, top, fx, fy, colour)
+                bu, bv = bilinear_backward(texture, left, top, fx, fy, by_albedo_here, by_albedo[image, band])
+                for k in range(3):
+                    by_w[k] += bu * grid[k, 0] + bv * grid[k, 1]
             if lit:
-                bx, by, bz = _light_backward(nx, ny, nz, c, colours, out_c)
-                for corner in range(3):
-                    vertex = faces[f, corner]
-                    by_weights[corner] += bx * n[vertex, 0] + by * n[vertex, 1] + bz * n[vertex, 2]
-                    out_n[vertex, 0] += w[corner] * bx
-                    out_n[vertex, 1] += w[corner] * by
-                    out_n[vertex, 2] += w[corner] * bz
-            _points_backward(x, y, p[i], p[j], p[k], area, w, by_weights, by_points[image, band], i, j, k)
+                bx, by, bz = light_backward(nx, ny, nz, c, by_light_here, by_c)
+                for k in range(3):
+                    normal, out = n[corners[k]], by_normals[image, band, corners[k]]
+                    by_w[k] += bx * normal[0] + by * normal[1] + bz * normal[2]
+                    out[0] += w[k] * bx
+                    out[1] += w[k] * by
+                    out[2] += w[k] * bz
+            corner_weights_backward(x, y, p, corners, w, divisor, by_w, by_points[image, band])
     if lit:
-        by_light[image, band] = out_c
+        by_light[image, band] = by_c
 
 
 def draw(
@@ -245,6 +142,7 @@ def draw(
 
     def forward(*arrays: np.ndarray) -> list[np.ndarray]:
         ids = arrays[4]
+        check_batch(**dict(zip(("points", "normals", "albedo", "light"), arrays, strict=False)))
         out = np.empty((*ids.shape, 3), np.float32)
         over_bands(_draw, len(ids), ids.shape[1], *arrays, faces, corners, out)
         return [out]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from emoca_tf.rendering.parallel import differentiable, kernel, over_images
+from emoca_tf.rendering.parallel import check_faces, differentiable, kernel, over_images
 
 EPSILON = 1e-6
 
 
-@kernel()
+@kernel
 def _sum_normals(image, vertices, faces, total) -> None:  # type: ignore[no-untyped-def]
     """``total`` [B, V, 3] = sum of the touching triangles' cross products."""
     for f in range(faces.shape[0]):
@@ -25,7 +25,7 @@ def _sum_normals(image, vertices, faces, total) -> None:  # type: ignore[no-unty
             total[image, vertex, 2] += nz
 
 
-@kernel()
+@kernel
 def _normalise(image, total, normals) -> None:  # type: ignore[no-untyped-def]
     for vertex in range(total.shape[1]):
         n = total[image, vertex]
@@ -34,7 +34,7 @@ def _normalise(image, total, normals) -> None:  # type: ignore[no-untyped-def]
             normals[image, vertex, axis] = n[axis] / length
 
 
-@kernel()
+@kernel
 def _backward(image, vertices, faces, total, upstream, gradient) -> None:  # type: ignore[no-untyped-def]
     """Gradient of unit normals by the vertices; ``total`` is overwritten with the gradient of the sums."""
     for vertex in range(total.shape[1]):
@@ -81,6 +81,7 @@ def vertex_normals(vertices: tf.Tensor, faces: np.ndarray) -> tf.Tensor:
     faces = np.ascontiguousarray(faces, np.int32)
 
     def summed(v: np.ndarray) -> np.ndarray:
+        check_faces(faces, v.shape[1])
         total = np.zeros(v.shape, np.float32)
         over_images(_sum_normals, len(v), v, faces, total)
         return total

@@ -1,22 +1,62 @@
 """Numba kernels on all cores, and their gradients in TensorFlow.
 
-A kernel works on some rows of one image: ``kernel(image, first_row, end_row, *arrays)``, compiled with ``nogil``.
+A kernel works on some rows of one image: ``kernel(image, band, first_row, end_row, *arrays)``, compiled with ``nogil``.
 Threads run it over the batch, because numba's own thread layers may not be entered from several TensorFlow threads.
+Every band sums its gradients into arrays of its own, and how many bands there are depends on the batch alone: results
+are equal to the bit on any number of cores.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 import tensorflow as tf
 
-kernel = functools.partial(numba.njit, cache=True, nogil=True)
+BANDS = 4  # of one picture; more would keep more cores busy at batch 1, but each asks for gradient arrays of its own
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@functools.cache
+def _cache_folder() -> str:
+    """Where compiled kernels are kept: one folder for this state of the sources.
+
+    Numba notices a change in the file of a kernel, but not in a file from which it calls another kernel.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # no home: numba tries the folder of the sources
+        return ""
+    return str(base / "emoca-tf" / f"kernels-{digest.hexdigest()[:16]}")
+
+
+def kernel(function: Function) -> Function:
+    """Compile for one thread without the interpreter lock; kept on disk where some folder can be written.
+
+    Floats follow IEEE rules (a division by zero is no exception). ``NUMBA_CACHE_DIR`` chooses another folder.
+    """
+    config: Any = numba.config
+    compiled: Any
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or _cache_folder()
+    try:
+        compiled = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # nowhere to write, so this process compiles for itself
+        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    finally:
+        config.CACHE_DIR = before
+    return compiled  # type: ignore[no-any-return]
 
 
 def workers() -> int:
@@ -31,8 +71,8 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 def band_count(batch: int, rows: int) -> int:
-    """In how many bands of rows each image is worked on, so that a small batch keeps all cores busy."""
-    return max(1, min(rows, -(-workers() // max(batch, 1))))
+    """In how many bands of rows each image is worked on: fewer for larger batches, never by the number of cores."""
+    return max(1, min(rows, -(-BANDS // max(batch, 1))))
 
 
 def over_bands(task: Callable[..., None], batch: int, rows: int, *arrays: Any) -> None:
@@ -40,6 +80,15 @@ def over_bands(task: Callable[..., None], batch: int, rows: int, *arrays: Any) -
     bands = band_count(batch, rows)
     edges = [rows * band // bands for band in range(bands + 1)]
     jobs = [(image, band, edges[band], edges[band + 1]) for image in range(batch) for band in range(bands)]
+    _run(task, jobs, arrays)
+
+
+def over_images(task: Callable[..., None], batch: int, *arrays: Any) -> None:
+    """Call ``task(image, *arrays)`` for every image and wait for the end."""
+    _run(task, [(image,) for image in range(batch)], arrays)
+
+
+def _run(task: Callable[..., None], jobs: Sequence[tuple[int, ...]], arrays: Sequence[Any]) -> None:
     if len(jobs) == 1 or workers() == 1:
         for job in jobs:
             task(*job, *arrays)
@@ -48,14 +97,25 @@ def over_bands(task: Callable[..., None], batch: int, rows: int, *arrays: Any) -
         future.result()
 
 
-def over_images(task: Callable[..., None], batch: int, *arrays: Any) -> None:
-    """Call ``task(image, *arrays)`` for every image and wait for the end."""
-    if batch == 1 or workers() == 1:
-        for image in range(batch):
-            task(image, *arrays)
-        return
-    for future in [_pool(os.getpid()).submit(task, image, *arrays) for image in range(batch)]:
-        future.result()
+def check_batch(**arrays: np.ndarray) -> None:
+    """Kernels do not check bounds: refuse arrays whose first dimensions differ.
+
+    Raises:
+        ValueError: naming every array and its shape.
+    """
+    if len({len(array) for array in arrays.values()}) > 1:
+        shapes = ", ".join(f"{name} {tuple(array.shape)}" for name, array in arrays.items())
+        raise ValueError(f"batch dimensions differ: {shapes}")
+
+
+def check_faces(faces: np.ndarray, vertices: int) -> None:
+    """Refuse triangles that point outside the vertices.
+
+    Raises:
+        ValueError: with the range that was found.
+    """
+    if faces.size and not 0 <= faces.min() <= faces.max() < vertices:
+        raise ValueError(f"faces index {faces.min()}..{faces.max()}, but there are {vertices} vertices")
 
 
 def _numpy(function: Callable[..., Sequence[np.ndarray]], inputs: list[tf.Tensor], count: int) -> list[tf.Tensor]:

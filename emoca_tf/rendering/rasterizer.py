@@ -2,7 +2,8 @@
 
 PyTorch3D's rules (spec section 3.1): a pixel belongs to a triangle when all weights of its centre are > 0, the smallest
 z wins, both sides are drawn, triangles of doubled NDC area <= 1e-8 are skipped. Weights are ``edge / (area + 1e-8)``,
-which is what makes pictures and gradients equal to the original's; TensorFlow Graphics' own barycentrics lack the 1e-8.
+which is what makes pictures and gradients equal to the original's. :mod:`emoca_tf.rendering.tfg` has the same functions
+through TensorFlow Graphics.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from emoca_tf.rendering.parallel import band_count, differentiable, kernel, over_bands
+from emoca_tf.rendering.parallel import band_count, check_batch, check_faces, differentiable, kernel, over_bands
 
 if TYPE_CHECKING:
     from tensorflow_graphics.rendering.framebuffer import Framebuffer
@@ -42,18 +43,12 @@ class Fragments(NamedTuple):
 
     def framebuffer(self) -> Framebuffer:
         """The same as a TensorFlow Graphics ``Framebuffer``, for its shaders (needs tensorflow-graphics)."""
-        from tensorflow_graphics.rendering.framebuffer import Framebuffer, RasterizedAttribute
+        from emoca_tf.rendering.tfg import framebuffer
 
-        safe_ids = tf.maximum(self.triangle_id, 0)
-        return Framebuffer(
-            barycentrics=RasterizedAttribute(value=self.weights),
-            triangle_id=safe_ids[..., None],
-            vertex_ids=tf.gather(tf.constant(self.faces), safe_ids),
-            foreground_mask=self.mask,
-        )
+        return framebuffer(self.triangle_id, self.weights, self.faces)
 
 
-@kernel()
+@kernel
 def _fill(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, points, faces, ids
 ) -> None:
@@ -109,64 +104,79 @@ def _fill(  # type: ignore[no-untyped-def]
                         ids[row, column] = f
 
 
-@kernel()
+@kernel
+def pixel_centre(index, size):  # type: ignore[no-untyped-def]
+    """Image-space coordinate of a row or column, float32."""
+    return (np.float32(2) * np.float32(index) + np.float32(1)) / np.float32(size) - np.float32(1)
+
+
+@kernel
+def corner_weights(x, y, a, b, c):  # type: ignore[no-untyped-def]
+    """``edge / (area + 1e-8)`` of three corners, and that divisor; float32, in PyTorch3D's order of operations."""
+    divisor = (c[0] - a[0]) * (b[1] - a[1]) - (c[1] - a[1]) * (b[0] - a[0]) + np.float32(AREA_EPSILON)
+    if abs(divisor) < np.float32(AREA_EPSILON / 2):  # an area just below -1e-8: keep the weights bounded
+        divisor = np.float32(-AREA_EPSILON / 2)
+    w0 = ((x - b[0]) * (c[1] - b[1]) - (y - b[1]) * (c[0] - b[0])) / divisor
+    w1 = ((x - c[0]) * (a[1] - c[1]) - (y - c[1]) * (a[0] - c[0])) / divisor
+    w2 = ((x - a[0]) * (b[1] - a[1]) - (y - a[1]) * (b[0] - a[0])) / divisor
+    return w0, w1, w2, divisor
+
+
+@kernel
+def corner_weights_backward(x, y, points, corners, w, divisor, g, out) -> None:  # type: ignore[no-untyped-def]
+    """Add the gradient by the corners to ``out`` [V, 3]; ``g`` [3] is the gradient by the weights ``w`` [3]."""
+    i, j, k = corners[0], corners[1], corners[2]
+    a, b, c = points[i], points[j], points[k]
+    g0, g1, g2 = g[0] / divisor, g[1] / divisor, g[2] / divisor
+    ga = -(g0 * w[0] + g1 * w[1] + g2 * w[2])
+    # d edge(p; u, v): by u (py - vy, vx - px), by v (uy - py, px - ux), by p (vy - uy, ux - vx).
+    out[i, 0] += g1 * (c[1] - y) + g2 * (y - b[1]) + ga * (c[1] - b[1])
+    out[i, 1] += g1 * (x - c[0]) + g2 * (b[0] - x) + ga * (b[0] - c[0])
+    out[j, 0] += g0 * (y - c[1]) + g2 * (a[1] - y) + ga * (a[1] - c[1])
+    out[j, 1] += g0 * (c[0] - x) + g2 * (x - a[0]) + ga * (c[0] - a[0])
+    out[k, 0] += g0 * (b[1] - y) + g1 * (y - a[1]) + ga * (b[1] - a[1])
+    out[k, 1] += g0 * (x - b[0]) + g1 * (a[0] - x) + ga * (a[0] - b[0])
+
+
+@kernel
 def _weigh(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, points, faces, ids, weights
 ) -> None:
-    """``edge / (area + 1e-8)`` at every covered pixel, in float32 and in PyTorch3D's order of operations."""
+    """:func:`corner_weights` at every covered pixel, zero elsewhere."""
     height, width = ids.shape[1:]
-    one, two, epsilon = np.float32(1), np.float32(2), np.float32(AREA_EPSILON)
+    p = points[image]
     for row in range(first_row, end_row):
-        y = (two * np.float32(row) + one) / np.float32(height) - one
+        y = pixel_centre(row, height)
         for column in range(width):
             f = ids[image, row, column]
+            w = weights[image, row, column]
             if f < 0:
-                weights[image, row, column, :] = 0
+                w[:] = 0
                 continue
-            x = (two * np.float32(column) + one) / np.float32(width) - one
-            a, b, c = points[image, faces[f, 0]], points[image, faces[f, 1]], points[image, faces[f, 2]]
-            area = (c[0] - a[0]) * (b[1] - a[1]) - (c[1] - a[1]) * (b[0] - a[0]) + epsilon
-            w0 = (x - b[0]) * (c[1] - b[1]) - (y - b[1]) * (c[0] - b[0])
-            w1 = (x - c[0]) * (a[1] - c[1]) - (y - c[1]) * (a[0] - c[0])
-            w2 = (x - a[0]) * (b[1] - a[1]) - (y - a[1]) * (b[0] - a[0])
-            weights[image, row, column, 0] = w0 / area
-            weights[image, row, column, 1] = w1 / area
-            weights[image, row, column, 2] = w2 / area
+            x = pixel_centre(column, width)
+            w[0], w[1], w[2], _ = corner_weights(x, y, p[faces[f, 0]], p[faces[f, 1]], p[faces[f, 2]])
 
 
-@kernel()
+@kernel
 def _weigh_backward(  # type: ignore[no-untyped-def]
-    image, band, first_row, end_row, points, faces, ids, weights, upstream, gradient
+    image, band, first_row, end_row, points, faces, ids, upstream, gradient
 ) -> None:
     """Add the band's part of the gradient to ``gradient`` [B, bands, V, 3]."""
     height, width = ids.shape[1:]
-    out = gradient[image, band]
+    p, w = points[image], np.zeros(3, np.float32)
     for row in range(first_row, end_row):
-        y = (2.0 * row + 1.0) / height - 1.0
+        y = pixel_centre(row, height)
         for column in range(width):
             f = ids[image, row, column]
             g = upstream[image, row, column]
             if f < 0 or (g[0] == 0 and g[1] == 0 and g[2] == 0):
                 continue
-            x = (2.0 * column + 1.0) / width - 1.0
-            i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-            ax, ay = points[image, i, 0], points[image, i, 1]
-            bx, by = points[image, j, 0], points[image, j, 1]
-            cx, cy = points[image, k, 0], points[image, k, 1]
-            area = (cx - ax) * (by - ay) - (cy - ay) * (bx - ax) + AREA_EPSILON
-            w = weights[image, row, column]
-            g0, g1, g2 = g[0] / area, g[1] / area, g[2] / area
-            ga = -(g0 * w[0] + g1 * w[1] + g2 * w[2])
-            # d edge(p; u, v): by u (py - vy, vx - px), by v (uy - py, px - ux), by p (vy - uy, ux - vx).
-            out[i, 0] += g1 * (cy - y) + g2 * (y - by) + ga * (cy - by)
-            out[i, 1] += g1 * (x - cx) + g2 * (bx - x) + ga * (bx - cx)
-            out[j, 0] += g0 * (y - cy) + g2 * (ay - y) + ga * (ay - cy)
-            out[j, 1] += g0 * (cx - x) + g2 * (x - ax) + ga * (cx - ax)
-            out[k, 0] += g0 * (by - y) + g1 * (y - ay) + ga * (by - ay)
-            out[k, 1] += g0 * (x - bx) + g1 * (ax - x) + ga * (ax - bx)
+            x = pixel_centre(column, width)
+            w[0], w[1], w[2], divisor = corner_weights(x, y, p[faces[f, 0]], p[faces[f, 1]], p[faces[f, 2]])
+            corner_weights_backward(x, y, p, faces[f], w, divisor, g, gradient[image, band])
 
 
-@kernel()
+@kernel
 def _blend(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, values, corners, ids, weights, out
 ) -> None:
@@ -185,7 +195,7 @@ def _blend(  # type: ignore[no-untyped-def]
                 pixel[channel] = a[channel] * w[0] + b[channel] * w[1] + c[channel] * w[2]
 
 
-@kernel()
+@kernel
 def _blend_backward(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, values, corners, ids, weights, upstream, by_values, by_weights
 ) -> None:
@@ -210,11 +220,24 @@ def _blend_backward(  # type: ignore[no-untyped-def]
 
 
 def triangle_ids(points: np.ndarray, faces: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Rasterise in NumPy: ``points`` [B, V, 3] image space, ``faces`` [F, 3] -> ``[B, H, W]`` int32, -1 where empty."""
+    """Rasterise in NumPy: ``points`` [B, V, 3] image space, ``faces`` [F, 3] -> ``[B, H, W]`` int32, -1 where empty.
+
+    Raises:
+        ValueError: if a triangle points outside the vertices.
+    """
+    points, faces = np.ascontiguousarray(points, np.float32), np.ascontiguousarray(faces, np.int32)
+    check_faces(faces, points.shape[1])
     ids = np.empty((len(points), *size), np.int32)
-    points = np.ascontiguousarray(points, np.float32)
-    over_bands(_fill, len(points), size[0], points, np.ascontiguousarray(faces, np.int32), ids)
+    over_bands(_fill, len(points), size[0], points, faces, ids)
     return ids
+
+
+def covering(points: tf.Tensor, faces: np.ndarray, size: tuple[int, int]) -> tf.Tensor:
+    """:func:`triangle_ids` as a TensorFlow operation without gradient, ``[B, H, W]`` int32."""
+    ids = tf.numpy_function(
+        lambda p: triangle_ids(p, faces, size), [tf.stop_gradient(points)], tf.int32, stateful=False
+    )
+    return tf.ensure_shape(ids, [points.shape[0], *size])
 
 
 def rasterize(points: tf.Tensor, faces: np.ndarray, size: tuple[int, int]) -> Fragments:
@@ -227,10 +250,7 @@ def rasterize(points: tf.Tensor, faces: np.ndarray, size: tuple[int, int]) -> Fr
     """
     points = tf.convert_to_tensor(points, tf.float32)
     faces = np.ascontiguousarray(faces, np.int32)
-    ids = tf.numpy_function(
-        lambda p: triangle_ids(p, faces, size), [tf.stop_gradient(points)], tf.int32, stateful=False
-    )
-    ids = tf.ensure_shape(ids, [points.shape[0], *size])
+    ids = covering(points, faces, size)
 
     def forward(p: np.ndarray, i: np.ndarray) -> list[np.ndarray]:
         weights = np.empty((*i.shape, 3), np.float32)
@@ -239,7 +259,7 @@ def rasterize(points: tf.Tensor, faces: np.ndarray, size: tuple[int, int]) -> Fr
 
     def backward(p: np.ndarray, i: np.ndarray, upstream: np.ndarray) -> list[np.ndarray]:
         gradient = np.zeros((len(p), band_count(len(p), i.shape[1]), *p.shape[1:]), np.float32)
-        over_bands(_weigh_backward, len(p), i.shape[1], p, faces, i, forward(p, i)[0], upstream, gradient)
+        over_bands(_weigh_backward, len(p), i.shape[1], p, faces, i, upstream, gradient)
         return [gradient.sum(1)]
 
     (weights,) = differentiable(forward, backward, [points], [[points.shape[0], *size, 3]], [ids])
@@ -263,6 +283,9 @@ def _interpolate(values: tf.Tensor | np.ndarray, corners: np.ndarray, fragments:
     channels = values.shape[-1]
 
     def forward(weights: np.ndarray, v: np.ndarray, ids: np.ndarray) -> list[np.ndarray]:
+        if not constant:
+            check_batch(attributes=v, picture=ids)
+        check_faces(corners, v.shape[1])
         out = np.empty((*ids.shape, channels), np.float32)
         over_bands(_blend, len(ids), ids.shape[1], v, corners, ids, weights, out)
         return [out]

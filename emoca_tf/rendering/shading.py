@@ -11,7 +11,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from emoca_tf.rendering.parallel import band_count, differentiable, kernel, over_bands
+from emoca_tf.rendering.parallel import band_count, check_batch, differentiable, kernel, over_bands
 
 _LINEAR = (2 * math.pi / 3) * math.sqrt(3 / (4 * math.pi))
 _QUADRATIC = (math.pi / 4) * 3 * math.sqrt(5 / (12 * math.pi))
@@ -19,48 +19,57 @@ _POLAR = (math.pi / 4) * 0.5 * math.sqrt(5 / (4 * math.pi))
 BAND_FACTORS = (1 / math.sqrt(4 * math.pi), *3 * (_LINEAR,), *3 * (_QUADRATIC,), _QUADRATIC / 2, _POLAR)
 
 
-@kernel()
-def _bands(x, y, z, bands) -> None:  # type: ignore[no-untyped-def]
-    """The nine unscaled harmonics of one normal."""
-    bands[0], bands[1], bands[2], bands[3] = 1, x, y, z
-    bands[4], bands[5], bands[6] = x * y, x * z, y * z
-    bands[7], bands[8] = x * x - y * y, 3 * z * z - 1
+@kernel
+def light_at(x, y, z, c, colour):  # type: ignore[no-untyped-def]
+    """Light of one colour on a normal; ``c`` [9, 3] includes the band factors."""
+    linear = c[0, colour] + c[1, colour] * x + c[2, colour] * y + c[3, colour] * z
+    mixed = c[4, colour] * x * y + c[5, colour] * x * z + c[6, colour] * y * z
+    return linear + mixed + c[7, colour] * (x * x - y * y) + c[8, colour] * (np.float32(3) * z * z - np.float32(1))
 
 
-@kernel()
+@kernel
+def light_backward(x, y, z, c, g, by_light):  # type: ignore[no-untyped-def]
+    """Add one normal's gradient to ``by_light`` [9, 3]; the gradient by the normal comes back. ``g`` [3] by colour."""
+    bx, by, bz = np.float32(0), np.float32(0), np.float32(0)
+    two = np.float32(2)
+    for colour in range(3):
+        s = g[colour]
+        by_light[0, colour] += s
+        by_light[1, colour] += s * x
+        by_light[2, colour] += s * y
+        by_light[3, colour] += s * z
+        by_light[4, colour] += s * x * y
+        by_light[5, colour] += s * x * z
+        by_light[6, colour] += s * y * z
+        by_light[7, colour] += s * (x * x - y * y)
+        by_light[8, colour] += s * (np.float32(3) * z * z - np.float32(1))
+        bx += s * (c[1, colour] + c[4, colour] * y + c[5, colour] * z + two * c[7, colour] * x)
+        by += s * (c[2, colour] + c[4, colour] * x + c[6, colour] * z - two * c[7, colour] * y)
+        bz += s * (c[3, colour] + c[5, colour] * x + c[6, colour] * y + np.float32(6) * c[8, colour] * z)
+    return bx, by, bz
+
+
+@kernel
 def _shade(image, band, first_row, end_row, normals, light, out) -> None:  # type: ignore[no-untyped-def]
-    bands = np.empty(9, np.float32)
+    c = light[image]
     for row in range(first_row, end_row):
         n = normals[image, row]
-        _bands(n[0], n[1], n[2], bands)
         for colour in range(3):
-            total = np.float32(0)
-            for k in range(9):
-                total += bands[k] * light[image, k, colour]
-            out[image, row, colour] = total
+            out[image, row, colour] = light_at(n[0], n[1], n[2], c, colour)
 
 
-@kernel()
+@kernel
 def _shade_backward(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, normals, light, upstream, by_normals, by_light
 ) -> None:
-    bands, by_bands = np.empty(9, np.float32), np.empty(9, np.float32)
+    c, by_c = light[image], np.zeros((9, 3), np.float32)  # a thread's own: images share cache lines in by_light
     for row in range(first_row, end_row):
         g = upstream[image, row]
         if g[0] == 0 and g[1] == 0 and g[2] == 0:
             continue
-        n = normals[image, row]
-        x, y, z = n[0], n[1], n[2]
-        _bands(x, y, z, bands)
-        for k in range(9):
-            by_bands[k] = 0
-            for colour in range(3):
-                by_light[image, band, k, colour] += bands[k] * g[colour]
-                by_bands[k] += g[colour] * light[image, k, colour]
-        d = by_bands
-        by_normals[image, row, 0] = d[1] + d[4] * y + d[5] * z + 2 * d[7] * x
-        by_normals[image, row, 1] = d[2] + d[4] * x + d[6] * z - 2 * d[7] * y
-        by_normals[image, row, 2] = d[3] + d[5] * x + d[6] * y + 6 * d[8] * z
+        n, out = normals[image, row], by_normals[image, row]
+        out[0], out[1], out[2] = light_backward(n[0], n[1], n[2], c, g, by_c)
+    by_light[image, band] = by_c
 
 
 def spherical_harmonics(normals: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
@@ -78,6 +87,7 @@ def spherical_harmonics(normals: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
     flat = tf.reshape(normals, tf.stack([tf.shape(normals)[0], -1, 3]))
 
     def forward(n: np.ndarray, c: np.ndarray) -> list[np.ndarray]:
+        check_batch(normals=n, light=c)
         out = np.empty_like(n)
         over_bands(_shade, len(n), n.shape[1], n, c, out)
         return [out]

@@ -7,84 +7,94 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from emoca_tf.rendering.parallel import band_count, differentiable, kernel, over_bands
+from emoca_tf.rendering.parallel import band_count, check_batch, differentiable, kernel, over_bands
 
 
-@kernel()
-def _place(u, size):  # type: ignore[no-untyped-def]
-    """Texel below a coordinate in [-1, 1] and the rest; far away coordinates stop outside the texture."""
+@kernel
+def texel_below(u, size):  # type: ignore[no-untyped-def]
+    """Texel below a coordinate in [-1, 1] and the rest; far away and NaN coordinates stop outside the texture."""
     x = ((u + np.float32(1)) * np.float32(size) - np.float32(1)) * np.float32(0.5)
+    if not math.isfinite(x):
+        return -2, np.float32(0)
     x = min(max(x, np.float32(-2)), np.float32(size + 1))
     low = math.floor(x)
     return int(low), np.float32(x - low)
 
 
-@kernel()
+@kernel
+def _texel(texture, y, x, channel):  # type: ignore[no-untyped-def]
+    """One texel, zero outside."""
+    if 0 <= y < texture.shape[0] and 0 <= x < texture.shape[1]:
+        return texture[y, x, channel]
+    return np.float32(0)
+
+
+@kernel
+def _add(texture, y, x, channel, value) -> None:  # type: ignore[no-untyped-def]
+    if 0 <= y < texture.shape[0] and 0 <= x < texture.shape[1]:
+        texture[y, x, channel] += value
+
+
+@kernel
+def bilinear(texture, left, top, fx, fy, channel):  # type: ignore[no-untyped-def]
+    """Mix of the four texels around a place; ``texture`` [h, w, C]."""
+    one = np.float32(1)
+    upper = _texel(texture, top, left, channel) * (one - fx) + _texel(texture, top, left + 1, channel) * fx
+    lower = _texel(texture, top + 1, left, channel) * (one - fx) + _texel(texture, top + 1, left + 1, channel) * fx
+    return upper * (one - fy) + lower * fy
+
+
+@kernel
+def bilinear_backward(texture, left, top, fx, fy, g, by_texture):  # type: ignore[no-untyped-def]
+    """The gradient by the coordinates; that by the texture is added to ``by_texture`` [h, w, C], if it has texels."""
+    one = np.float32(1)
+    wanted = by_texture.shape[0] > 0
+    by_x, by_y = np.float32(0), np.float32(0)
+    for channel in range(texture.shape[2]):
+        t00, t01 = _texel(texture, top, left, channel), _texel(texture, top, left + 1, channel)
+        t10, t11 = _texel(texture, top + 1, left, channel), _texel(texture, top + 1, left + 1, channel)
+        s = g[channel]
+        by_x += s * ((t01 - t00) * (one - fy) + (t11 - t10) * fy)
+        by_y += s * ((t10 - t00) * (one - fx) + (t11 - t01) * fx)
+        if wanted:
+            _add(by_texture, top, left, channel, s * (one - fx) * (one - fy))
+            _add(by_texture, top, left + 1, channel, s * fx * (one - fy))
+            _add(by_texture, top + 1, left, channel, s * (one - fx) * fy)
+            _add(by_texture, top + 1, left + 1, channel, s * fx * fy)
+    half = np.float32(0.5)
+    return by_x * half * np.float32(texture.shape[1]), by_y * half * np.float32(texture.shape[0])
+
+
+@kernel
 def _sample(image, band, first_row, end_row, texture, grid, out) -> None:  # type: ignore[no-untyped-def]
     source = texture[min(image, texture.shape[0] - 1)]
-    height, width, channels = source.shape
     for row in range(first_row, end_row):
         for column in range(grid.shape[2]):
-            pixel = out[image, row, column]
-            pixel[:] = 0
-            u, v = grid[image, row, column, 0], grid[image, row, column, 1]
-            if not (math.isfinite(u) and math.isfinite(v)):
-                continue
-            left, fx = _place(u, width)
-            top, fy = _place(v, height)
-            for dy in range(2):
-                y = top + dy
-                if y < 0 or y >= height:
-                    continue
-                wy = fy if dy else np.float32(1) - fy
-                for dx in range(2):
-                    x = left + dx
-                    if x < 0 or x >= width:
-                        continue
-                    w = wy * (fx if dx else np.float32(1) - fx)
-                    for channel in range(channels):
-                        pixel[channel] += w * source[y, x, channel]
+            place, pixel = grid[image, row, column], out[image, row, column]
+            left, fx = texel_below(place[0], source.shape[1])
+            top, fy = texel_below(place[1], source.shape[0])
+            for channel in range(source.shape[2]):
+                pixel[channel] = bilinear(source, left, top, fx, fy, channel)
 
 
-@kernel()
+@kernel
 def _sample_backward(  # type: ignore[no-untyped-def]
     image, band, first_row, end_row, texture, grid, upstream, by_texture, by_grid
 ) -> None:
-    """Gradients; ``by_texture`` [B, bands, h, w, C] (no bands: not asked for)."""
+    """Gradients; ``by_texture`` [B, bands, h, w, C] (no texels: not asked for)."""
     source = texture[min(image, texture.shape[0] - 1)]
-    height, width, channels = source.shape
-    wanted = by_texture.shape[1] > 0
     for row in range(first_row, end_row):
         for column in range(grid.shape[2]):
             g = upstream[image, row, column]
             some = False
-            for channel in range(channels):
+            for channel in range(source.shape[2]):
                 some = some or g[channel] != 0
-            u, v = grid[image, row, column, 0], grid[image, row, column, 1]
-            if not (some and math.isfinite(u) and math.isfinite(v)):
+            if not some:
                 continue
-            left, fx = _place(u, width)
-            top, fy = _place(v, height)
-            by_x, by_y = np.float32(0), np.float32(0)
-            for dy in range(2):
-                y = top + dy
-                if y < 0 or y >= height:
-                    continue
-                wy = fy if dy else np.float32(1) - fy
-                for dx in range(2):
-                    x = left + dx
-                    if x < 0 or x >= width:
-                        continue
-                    wx = fx if dx else np.float32(1) - fx
-                    total = np.float32(0)
-                    for channel in range(channels):
-                        total += g[channel] * source[y, x, channel]
-                        if wanted:
-                            by_texture[image, band, y, x, channel] += wx * wy * g[channel]
-                    by_x += total * (wy if dx else -wy)
-                    by_y += total * (wx if dy else -wx)
-            by_grid[image, row, column, 0] = by_x * np.float32(0.5 * width)
-            by_grid[image, row, column, 1] = by_y * np.float32(0.5 * height)
+            place, out = grid[image, row, column], by_grid[image, row, column]
+            left, fx = texel_below(place[0], source.shape[1])
+            top, fy = texel_below(place[1], source.shape[0])
+            out[0], out[1] = bilinear_backward(source, left, top, fx, fy, g, by_texture[image, band])
 
 
 def sample(texture: tf.Tensor | np.ndarray, grid: tf.Tensor) -> tf.Tensor:
@@ -102,13 +112,15 @@ def sample(texture: tf.Tensor | np.ndarray, grid: tf.Tensor) -> tf.Tensor:
     channels = texture.shape[-1]
 
     def forward(g: np.ndarray, t: np.ndarray) -> list[np.ndarray]:
+        if not constant:
+            check_batch(texture=t, grid=g)
         out = np.empty((*g.shape[:3], channels), np.float32)
         over_bands(_sample, len(g), g.shape[1], t, g, out)
         return [out]
 
     def backward(g: np.ndarray, t: np.ndarray, upstream: np.ndarray) -> list[np.ndarray]:
-        bands = 0 if constant else band_count(len(g), g.shape[1])
-        by_texture = np.zeros((len(g), bands, *t.shape[1:]), np.float32)
+        texels = (0, 0) if constant else t.shape[1:3]
+        by_texture = np.zeros((len(g), band_count(len(g), g.shape[1]), *texels, channels), np.float32)
         by_grid = np.zeros_like(g)
         over_bands(_sample_backward, len(g), g.shape[1], t, g, upstream, by_texture, by_grid)
         return [by_grid] if constant else [by_grid, by_texture.sum(1)]
