@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 from emoca_tf.flame.layer import Flame
+from emoca_tf.rendering.albedo import Albedo
 from emoca_tf.rendering.camera import project
+from emoca_tf.rendering.renderer import Renderer
 from emoca_tf.rendering.shading import spherical_harmonics
 from training.datasets.crops import CODES
 from training.datasets.pipeline import batches
@@ -96,3 +98,18 @@ def test_a_lamp_shines_like_lambert():
     light = np.repeat(lamp(d)[None, :, None], 3, 2).astype(np.float32)
     shade = spherical_harmonics(tf.constant(normals), tf.constant(light)).numpy()[0, :, 0]
     assert np.abs(shade - np.clip(normals[0] @ d, 0, None)).max() < 0.1
+
+
+def test_without_clutter_the_picture_is_the_renderers_and_the_mask_its_face():
+    source = Synthetic(64, seed=5, clutter=False)
+    renderer = Renderer(source.head)
+    for i in range(3):
+        example = source.example(i)
+        c = {k: tf.constant(example[k][None]) for k in CODES}
+        head = source._stage.flame(c["shape"], c["exp"], c["pose"], c["neck_pose"], c["eye_pose"])
+        albedo = tf.clip_by_value(Albedo(source.albedo)(c["tex"]), 0.02, 1)
+        rendered = renderer(head.vertices, c["cam"], albedo, c["light"])
+        expected = np.clip(rendered.image.numpy()[0], 0, 1) * 255
+        face = rendered.mask.numpy()[0, ..., 0] > 0.5
+        assert np.abs(example["image"] - expected)[face].mean() < 0.3  # rounding to whole grey levels
+        assert ((example["mask"] > 0) != face).mean() < 0.01

@@ -103,8 +103,8 @@ def jpeg(image: np.ndarray, quality: float) -> np.ndarray:
 
 def noise(image: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
     """Add Gaussian noise, the same in the three channels."""
-    grain = rng.standard_normal((*image.shape[:2], 1), np.float32) * np.float32(deviation)
-    return np.clip(image + grain + 0.5, 0, 255).astype(np.uint8)
+    grain = rng.standard_normal(image.shape[:2], np.float32) * np.float32(deviation)
+    return cv2.add(image, cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
 
 
 def blur(image: np.ndarray, deviation: float) -> np.ndarray:

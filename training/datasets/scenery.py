@@ -5,6 +5,8 @@ Pictures are ``[S, S, 3]`` uint8 RGB. Everything is drawn from the generator tha
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -60,12 +62,17 @@ def hair_colour(rng: np.random.Generator) -> np.ndarray:
     return (HAIR[int(rng.integers(len(HAIR)))] * rng.uniform(0.7, 1.25) + rng.normal(0, 5, 3)).clip(5, 235).astype("f4")
 
 
-def strands(size: int, colour: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Hair-like texture: noise drawn out along one direction."""
+@lru_cache(maxsize=64)
+def _streaks(size: int, pattern: int) -> np.ndarray:
+    """``[size, size, 1]`` brightness of hair: noise drawn out along one direction."""
+    rng = np.random.default_rng(pattern)
     streaks = cv2.resize(rng.random((8, size), np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-    clumps = smooth_noise(size, 10, 1, rng)
-    value = colour * (0.55 + 0.6 * streaks[..., None] + 0.35 * (clumps - 0.5))
-    return np.clip(value, 0, 255).astype(np.uint8)
+    return 0.55 + 0.6 * streaks[..., None] + 0.35 * (smooth_noise(size, 10, 1, rng) - 0.5)
+
+
+def strands(size: int, colour: np.ndarray, pattern: int) -> np.ndarray:
+    """Hair-like texture ``[size, size, 3]`` uint8, one of 16 patterns."""
+    return np.clip(colour * _streaks(size, pattern % 16), 0, 255).astype(np.uint8)
 
 
 def hair_behind(picture: np.ndarray, points: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> None:
@@ -77,7 +84,7 @@ def hair_behind(picture: np.ndarray, points: np.ndarray, colour: np.ndarray, rng
     centre = ((low[0] + high[0]) / 2, low[1] + height * length / 2)
     axes = (width * rng.uniform(0.5, 0.66), height * length * rng.uniform(0.52, 0.6))
     ellipse(shape, centre, axes, 0.0)
-    blend(picture, strands(len(picture), colour * 0.8, rng), shape)
+    blend(picture, strands(len(picture), colour * 0.8, int(rng.integers(16))), shape)
 
 
 def clothes(picture: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -165,7 +172,7 @@ def thing_in_front(
             end = brow + up * rng.uniform(-0.15, 0.3) + (face[16] - face[0]) * rng.uniform(-0.5, 0.5)
             a, b = (tuple(int(v) for v in np.round(p * 2**SHIFT)) for p in (start, end))
             cv2.line(shape, a, b, _FULL, max(2, round(width * rng.uniform(0.03, 0.12))), cv2.LINE_AA, SHIFT)
-        texture = strands(size, hair, rng)
+        texture = strands(size, hair, int(rng.integers(16)))
     blend(picture, np.clip(texture, 0, 255).astype(np.uint8), cv2.GaussianBlur(shape, (0, 0), 0.8))
     return shape
 

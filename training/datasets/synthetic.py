@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,13 +17,13 @@ from scipy.spatial import cKDTree
 
 from emoca_tf.faces.crop import CROP_SIZE
 from emoca_tf.flame.head import HeadModel
-from emoca_tf.flame.layer import Flame
+from emoca_tf.flame.layer import Flame, FlameOutput
 from emoca_tf.rendering.albedo import AlbedoModel
-from emoca_tf.rendering.camera import project
+from emoca_tf.rendering.deferred import draw
 from emoca_tf.rendering.normals import vertex_normals
-from emoca_tf.rendering.renderer import Renderer
+from emoca_tf.rendering.rasterizer import Fragments, triangle_ids
 from emoca_tf.rendering.shading import BAND_FACTORS
-from emoca_tf.rendering.uv_space import uv_table
+from emoca_tf.rendering.uv_space import MASK_REGIONS, corner_grid, uv_table
 from training.datasets import scenery
 from training.datasets.emotions import Performer, sample_labels
 from training.datasets.landmarks import N_MEDIAPIPE
@@ -79,21 +79,25 @@ class Synthetic:
         if size < 1 or images_per_person < 1:
             raise ValueError(f"size {size} and images_per_person {images_per_person} must be positive")
         self.seed, self.clutter, self.max_yaw = seed, clutter, max_yaw
+        self.images_per_person = images_per_person
         self.head = HeadModel.load() if head is None else head
         self.albedo = AlbedoModel.load() if albedo is None else albedo
         self.performer = Performer(self.head.expression_names)
         labels, self.strength = sample_labels(size, (seed, _LABELS))
         self.labels = labels if self.performer.knows_emotions else Labels.unknown(size)
         self.ids: Sequence[str] = Names(seed, size)
-        self.persons = np.arange(size) // images_per_person
+        self.persons: np.ndarray | None = np.arange(size) // images_per_person
         self._stage = _Stage(self.head, self.albedo)
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    def _person(self, index: int) -> int:
+        return index // self.images_per_person
+
     def codes(self, index: int) -> dict[str, np.ndarray]:
         """Truth of one image: every code but ``cam``, which depends on where the landmarks come to lie."""
-        person = np.random.default_rng((self.seed, _PERSON, int(self.persons[index])))
+        person = np.random.default_rng((self.seed, _PERSON, self._person(index)))
         rng = np.random.default_rng((self.seed, _IMAGE, index))
         shape = person.normal(0, 0.85, self.head.n_shape).clip(-2.5, 2.5)
         tex = person.normal(0, 1, self.albedo.basis.shape[-1]).clip(-2, 2) * 0.7
@@ -118,12 +122,17 @@ class Synthetic:
         """One finished crop with its truth; ``rng`` is not used: the image depends on the index alone."""
         codes = self.codes(index)
         rng = np.random.default_rng((self.seed, _IMAGE, index, 1))
-        person = np.random.default_rng((self.seed, _PERSON, int(self.persons[index]), 1))
+        person = np.random.default_rng((self.seed, _PERSON, self._person(index), 1))
         hair = _Hair(person) if self.clutter else None
         framing = np.array([rng.uniform(1.1, 1.5), *rng.uniform(-0.06, 0.06, 2)], np.float32)
         shot = self._stage.shoot(codes, framing, hair)
-        codes["cam"] = shot["cam"]
-        return _developed(shot, self.clutter, hair, rng) | codes
+        picture = _developed(shot, self.clutter, hair, rng)
+        covered = picture.pop("covered")
+        marks = np.zeros((N_MEDIAPIPE, 3), np.float32)
+        if shot.marks is not None:
+            marks[self._stage.mp_rows] = _seen(shot.marks, shot, covered)
+        truth = codes | {"cam": shot.cam}
+        return picture | truth | {"landmarks_mp": marks, "landmarks68": _seen(shot.marks68, shot, covered)}
 
 
 class _Hair:
@@ -139,141 +148,160 @@ class _Hair:
 
 
 class _Stage:
-    """Head, albedo and renderer; renders one image at a time, so that a picture never depends on its neighbours."""
+    """Head, albedo and renderer; one image at a time, so that a picture never depends on its neighbours.
+
+    Only what a picture needs is computed; :class:`~emoca_tf.rendering.renderer.Renderer` makes more and takes twice as
+    long. A test holds the two together.
+    """
 
     def __init__(self, head: HeadModel, albedo: AlbedoModel) -> None:
         self.head = head
+        self.faces = np.ascontiguousarray(head.f, np.int32)
+        self.corners = corner_grid(head)
         self.mean = albedo.mean.astype(np.float32)
         self.basis = np.ascontiguousarray(albedo.basis.reshape(-1, albedo.basis.shape[-1]), np.float32)
-        self.flame, self.renderer = Flame(head), Renderer(head)
         self.scalp, self.table = _depth_in_scalp(head), uv_table(head, albedo.mean.shape[0])
+        self.in_face, self.in_mouth = (_triangles(head, names) for names in (MASK_REGIONS, ("teeth", "tongue")))
         self.mp_rows = np.arange(N_MEDIAPIPE) if head.mediapipe_indices is None else head.mediapipe_indices
+        self.flame = Flame(head)
         self._lock = threading.Lock()
         self._traced = False
-        self._graph = tf.function(self._draw, reduce_retracing=True)
+        self._graph = tf.function(self.flame.call, reduce_retracing=True)
 
-    def shoot(self, codes: dict[str, np.ndarray], framing: np.ndarray, hair: _Hair | None) -> dict[str, np.ndarray]:
+    def pose(self, codes: dict[str, np.ndarray]) -> FlameOutput:
+        inputs = [tf.constant(codes[name][None]) for name in ("shape", "exp", "pose", "neck_pose", "eye_pose")]
+        if self._traced:
+            return self._graph(*inputs)
+        with self._lock:  # one thread traces, the others wait
+            output = self._graph(*inputs)
+            self._traced = True
+        return output
+
+    def shoot(self, codes: dict[str, np.ndarray], framing: np.ndarray, hair: _Hair | None) -> _Shot:
+        """Render one image.
+
+        Args:
+            codes: the truth without ``cam``.
+            framing: ``[3]`` crop side over the landmarks' reference size, shift as a fraction of the crop's side.
+            hair: or None.
+        """
+        posed = self.pose(codes)
+        assert posed.landmarks2d is not None
+        marks68 = posed.landmarks2d.numpy()[0]
+        marks = None if posed.landmarks_mp is None else posed.landmarks_mp.numpy()[0]
+        cam = _camera(marks68 if marks is None else marks, framing)
         rise, hairy = self._hair(hair)
-        texture = self._texture(codes["tex"], hair, hairy)
-        names = ("shape", "exp", "pose", "neck_pose", "eye_pose", "light")
-        inputs = [tf.constant(codes[name][None]) for name in names]
-        inputs += [tf.constant(texture[None]), tf.constant(framing), tf.constant(rise)]
-        if not self._traced:
-            with self._lock:  # one thread traces, the others wait
-                drawn = self._graph(*inputs)
-                self._traced = True
-        else:
-            drawn = self._graph(*inputs)
-        shot = {name: value.numpy()[0] for name, value in drawn.items()}
-        shot["ids"] = shot["ids"][..., 0]
-        shot["triangles"] = self.head.f
-        shot["hair"] = hairy[self.head.f].mean(1) > 0.5
-        shot["mp_rows"] = self.mp_rows
-        return shot
+        vertices = posed.vertices.numpy()
+        if hair is not None and hair.volume:
+            vertices = vertices + vertex_normals(vertices, self.faces).numpy() * rise[None, :, None]
+        points = _projected(vertices, cam)
+        ids = triangle_ids(points, self.faces, (CROP_SIZE, CROP_SIZE))
+        image = draw(
+            tf.constant(points),
+            vertex_normals(vertices, self.faces),
+            tf.constant(self._texture(codes["tex"], hair, hairy)[None]),
+            tf.constant(codes["light"][None]),
+            Fragments(tf.constant(ids), tf.zeros([0]), self.faces),
+            self.corners,
+        ).numpy()[0]
+        ids = ids[0]
+        alpha, seen = ids >= 0, ids.clip(0)
+        image[self.in_mouth[seen] & alpha] *= 0.6  # little light falls into a mouth
+        return _Shot(
+            image=image,
+            alpha=alpha,
+            face=self.in_face[seen] & alpha & (hairy[self.faces].mean(1) < 0.5)[seen],
+            depth=np.where(alpha, points[0, :, 2][self.faces].max(1)[seen], np.inf) + _DEPTH_TOLERANCE * cam[0],
+            points=points[0],
+            cam=cam,
+            marks68=_projected(marks68, cam),
+            marks=None if marks is None else _projected(marks, cam),
+        )
 
     def _hair(self, hair: _Hair | None) -> tuple[np.ndarray, np.ndarray]:
         """``[V]`` metres that hair rises above the skin, and ``[V]`` how much of the skin it hides."""
         if hair is None or not hair.volume:
             return np.zeros_like(self.scalp), np.zeros_like(self.scalp)
-        above = self.scalp + hair.hairline
+        above = self.scalp + np.float32(hair.hairline)
         noise = np.random.default_rng(hair.texture_seed).normal(0, 0.12, len(above)).astype(np.float32)
-        return np.clip(above / _HAIR_SLOPE, 0, 1) * hair.volume * (1 + noise), np.clip(above / 0.005, 0, 1) * hair.cover
+        rise = np.clip(above / _HAIR_SLOPE, 0, 1) * np.float32(hair.volume) * (1 + noise)
+        return rise, np.clip(above / 0.005, 0, 1) * np.float32(hair.cover)
 
     def _texture(self, code: np.ndarray, hair: _Hair | None, hairy: np.ndarray) -> np.ndarray:
         texture = (self.basis @ code).reshape(self.mean.shape)
         texture += self.mean
         np.clip(texture, 0.02, 1, out=texture)
-        if hair and hair.volume:
-            rng = np.random.default_rng(hair.texture_seed)
-            strands = scenery.strands(len(texture), hair.colour, rng).astype(np.float32) / np.float32(255)
+        if hair is not None and hair.volume:
+            strands = scenery.strands(len(texture), hair.colour, hair.texture_seed).astype(np.float32) / np.float32(255)
             cover = np.einsum("ijk,ijk->ij", hairy[self.table.vertex_ids], self.table.weights)
             texture += (strands - texture) * cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None]
         return texture
 
-    def _draw(
-        self,
-        shape: tf.Tensor,
-        exp: tf.Tensor,
-        pose: tf.Tensor,
-        neck: tf.Tensor,
-        eyes: tf.Tensor,
-        light: tf.Tensor,
-        texture: tf.Tensor,
-        framing: tf.Tensor,
-        rise: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        """``framing``: crop scale over the landmarks' reference size, shift as a fraction of the crop's side."""
-        head = self.flame(shape, exp, pose, neck, eyes)
-        marks = head.landmarks2d if head.landmarks_mp is None else head.landmarks_mp
-        low, high = tf.reduce_min(marks[0, :, :2], 0), tf.reduce_max(marks[0, :, :2], 0)
-        side = tf.reduce_mean(high - low) * 1.1 * framing[0]
-        cam = tf.concat([2 / side[None], framing[1:] * side - (low + high) / 2], 0)[None]
-        grown = head.vertices + vertex_normals(head.vertices, self.head.f) * rise[None, :, None]
-        rendered = self.renderer(grown, cam, texture, light)
-        out = {
-            "image": rendered.image,
-            "alpha": rendered.alpha,
-            "mask": rendered.mask,
-            "ids": rendered.triangle_id,
-            "points": rendered.points,
-            "cam": cam,
-            "marks68": project(head.landmarks2d, cam),
-        }
-        if head.landmarks_mp is not None:
-            out["marks"] = project(head.landmarks_mp, cam)
-        return out
+
+class _Shot(NamedTuple):
+    """A rendered head without surroundings."""
+
+    image: np.ndarray  # [S, S, 3] float32
+    alpha: np.ndarray  # [S, S] bool
+    face: np.ndarray  # [S, S] bool, skin of the face that no hair hides
+    depth: np.ndarray  # [S, S] z in image space behind which nothing is seen
+    points: np.ndarray  # [V, 3] projected vertices
+    cam: np.ndarray  # [3]
+    marks68: np.ndarray  # [68, 3] projected
+    marks: np.ndarray | None  # [N, 3] projected MediaPipe points
 
 
-def _developed(
-    shot: dict[str, np.ndarray], clutter: bool, hair: _Hair | None, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
+def _camera(marks: np.ndarray, framing: np.ndarray) -> np.ndarray:
+    """``[3]`` weak-perspective camera that crops around landmarks as :mod:`emoca_tf.faces.crop` does."""
+    low, high = marks[:, :2].min(0), marks[:, :2].max(0)
+    side = (high - low).mean() * 1.1 * framing[0]
+    return np.array([2 / side, *(framing[1:] * side - (low + high) / 2)], np.float32)
+
+
+def _projected(points: np.ndarray, cam: np.ndarray) -> np.ndarray:
+    """:func:`emoca_tf.rendering.camera.project` in NumPy: ``[..., 3]``."""
+    shift = np.array([cam[1], cam[2], 0], np.float32)
+    return (points + shift) * cam[0] * np.array([1, -1, -1], np.float32)
+
+
+def _triangles(head: HeadModel, regions: Sequence[str]) -> np.ndarray:
+    """``[F]`` whether all corners lie in one of the regions."""
+    inside = np.zeros(head.n_vertices, bool)
+    for name in regions:
+        inside[head.masks.get(name, [])] = True
+    return inside[head.f].all(1)
+
+
+def _developed(shot: _Shot, clutter: bool, hair: _Hair | None, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """The picture with its surroundings, mask and landmarks."""
     size = CROP_SIZE
-    head = (np.clip(shot["image"], 0, 1) * 255 + 0.5).astype(np.uint8)
-    alpha = (shot["alpha"][..., 0] * 255).astype(np.uint8)
-    points, marks68 = ((shot[key][:, :2] + 1) * (size / 2) for key in ("points", "marks68"))
+    head = (np.clip(shot.image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    points, face = ((marks[:, :2] + 1) * (size / 2) for marks in (shot.points, shot.marks68))
     covered = np.zeros((size, size), np.uint8)
-    if clutter and hair:
+    if clutter and hair is not None:
         picture = scenery.background(size, rng)
         if hair.long:
             scenery.hair_behind(picture, points, hair.colour, rng)
-        scenery.blend(picture, head, cv2.GaussianBlur(alpha, (0, 0), 0.6))
+        scenery.blend(picture, head, cv2.GaussianBlur(shot.alpha.astype(np.uint8) * 255, (0, 0), 0.6))
         covered |= scenery.clothes(picture, points, rng)
         if rng.random() < 0.15:
-            covered |= scenery.glasses(picture, np.stack([marks68[36:42].mean(0), marks68[42:48].mean(0)]), rng)
+            covered |= scenery.glasses(picture, np.stack([face[36:42].mean(0), face[42:48].mean(0)]), rng)
         if rng.random() < 0.2:
-            inside = shot["mask"][..., 0] > 0.5
-            skin = head[inside].mean(0) if inside.any() else np.array([180.0, 140, 120])
-            covered |= scenery.thing_in_front(picture, marks68, skin, hair.colour, rng)
+            skin = head[shot.face].mean(0) if shot.face.any() else np.array([180.0, 140, 120])
+            covered |= scenery.thing_in_front(picture, face, skin, hair.colour, rng)
         picture = scenery.camera_faults(picture, rng)
     else:
-        picture = head * (alpha[..., None] > 0)
-    marks = np.zeros((N_MEDIAPIPE, 3), np.float32)
-    if "marks" in shot:
-        marks[shot["mp_rows"]] = _seen(shot["marks"], shot, covered)
-    mask = (shot["mask"][..., 0] > 0.5) & (covered < 128) & ~shot["hair"][shot["ids"]]
-    return {
-        "image": picture,
-        "landmarks_mp": marks,
-        "landmarks68": _seen(shot["marks68"], shot, covered),
-        "mask": mask.astype(np.uint8) * 255,
-    }
+        picture = head
+    return {"image": picture, "mask": (shot.face & (covered < 128)).astype(np.uint8) * 255, "covered": covered}
 
 
-def _seen(marks: np.ndarray, shot: dict[str, np.ndarray], covered: np.ndarray) -> np.ndarray:
-    """Landmarks with visibility: inside the picture, on the side that faces the camera, nothing in front.
-
-    The pixel grid of the renderer has its first centre at ``1 / size - 1``, landmarks at ``(p - 112) / 112``: both mean
-    the same place, as in the original.
-    """
+def _seen(marks: np.ndarray, shot: _Shot, covered: np.ndarray) -> np.ndarray:
+    """``[N, 3]`` x, y and visibility: inside the picture, no surface of the head and no thing in front."""
     size = len(covered)
     pixel = np.floor((marks[:, :2] + 1) * (size / 2)).astype(int)
     inside = ((pixel >= 0) & (pixel < size)).all(1)
     x, y = pixel.clip(0, size - 1).T
-    surface = shot["points"][shot["triangles"][shot["ids"][y, x]], 2].max(1)
-    nothing = shot["alpha"][y, x, 0] < 0.5
-    near = marks[:, 2] <= surface + _DEPTH_TOLERANCE * shot["cam"][0]
-    visible = inside & (near | nothing) & (covered[y, x] < 128)
+    visible = inside & (marks[:, 2] <= shot.depth[y, x]) & (covered[y, x] < 128)
     return np.concatenate([marks[:, :2], visible[:, None]], 1).astype(np.float32)
 
 

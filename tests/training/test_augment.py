@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers_data import FACE
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from skimage import data
+
+from training.datasets import augment
+from training.datasets.augment import Augmentation
+from training.datasets.crops import finish
+from training.datasets.landmarks import FLIP_68, FLIP_478, MAP_68
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return np.ascontiguousarray(data.astronaut()[:224, 100:324])
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def roughness(image):
+    return np.abs(np.diff(image.astype(float), axis=1)).mean()
+
+
+def example(picture):
+    marks = np.concatenate([FACE, np.ones((478, 1))], 1).astype(np.float32)
+    return {"image": picture, "landmarks": marks}
+
+
+def test_no_augmentation_is_the_plain_crop(picture):
+    first, second = (finish(example(picture), augment.NONE, rng(seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(first["image"], second["image"])
+
+
+def test_jpeg_loses_more_at_lower_quality(picture):
+    errors = [np.abs(augment.jpeg(picture, q).astype(float) - picture).mean() for q in (90, 50, 10)]
+    assert 0 < errors[0] < errors[1] < errors[2] < 12
+
+
+def test_noise_has_the_wanted_deviation_and_is_equal_in_the_channels():
+    flat = np.full((224, 224, 3), 128, np.uint8)
+    noisy = augment.noise(flat, 8.0, rng()).astype(float) - 128
+    assert abs(noisy.std() - 8) < 0.2
+    np.testing.assert_array_equal(noisy[..., 0], noisy[..., 2])
+
+
+def test_blur_smooths_and_sharpening_roughens(picture):
+    assert roughness(augment.blur(picture, 1.5)) < roughness(picture) < roughness(augment.sharpen(picture, 0.5))
+    np.testing.assert_array_equal(augment.sharpen(picture, 0.0), picture)
+    np.testing.assert_array_equal(augment.blur(picture, 0.0), picture)
+
+
+def test_grey_has_equal_channels_and_keeps_grey(picture):
+    grey = augment.grey(picture)
+    assert np.ptp(grey, axis=2).max() == 0
+    np.testing.assert_array_equal(augment.grey(grey), grey)
+
+
+def test_low_resolution_keeps_size_and_mean_but_no_detail(picture):
+    small = augment.low_resolution(picture, 40)
+    assert small.shape == picture.shape
+    assert abs(small.mean() - picture.mean()) < 2
+    assert roughness(small) < 0.7 * roughness(picture)
+
+
+def test_colour_changes_brightness_within_bounds(picture):
+    means = [augment.colour(picture, 0.2, rng(k)).mean() / picture.mean() for k in range(20)]
+    assert 0.75 < min(means) < 0.97 < 1.03 < max(means) < 1.25
+
+
+def test_one_of_release_uses_all_five_and_nothing_else(picture):
+    results = [augment.one_of_release(picture, augment.COARSE, rng(k)) for k in range(60)]
+    untouched = sum(np.array_equal(result, picture) for result in results)
+    assert 4 <= untouched <= 25
+    sharper = sum(roughness(r) > 1.05 * roughness(picture) for r in results)
+    softer = sum(roughness(r) < 0.95 * roughness(picture) for r in results)
+    assert sharper
+    assert softer
+
+
+@given(seed=st.integers(0, 10_000), flip=st.sampled_from([0.0, 1.0]))
+@settings(max_examples=20, deadline=None)
+def test_landmarks_and_mask_follow_the_picture(seed, flip):
+    """A picture that is bright exactly at its landmarks stays so, and the mask stays the landmarks' oval."""
+    image = np.zeros((224, 224, 3), np.uint8)
+    marks = np.concatenate([FACE, np.ones((478, 1))], 1).astype(np.float32)
+    mask = np.zeros((224, 224), np.uint8)
+    mask[70:131, 70:131] = 255
+    for x, y in FACE[:40]:
+        image[int(y) - 3 : int(y) + 5, int(x) - 3 : int(x) + 5] = 255
+    options = Augmentation((1.2, 1.6), 0.1, (0.8, 1.2), 15.0, 0.1, flip)
+    row = finish({"image": image, "landmarks": marks, "mask": mask}, options, rng(seed))
+    order = FLIP_478 if flip else np.arange(478)
+    at = np.round(row["landmarks_mp"][np.isin(order, np.arange(40)), :2] * 112 + 112).astype(int)
+    inside = ((at >= 0) & (at < 224)).all(1)
+    assert (row["image"][at[inside, 1], at[inside, 0]] > 0.5).all()
+    shown = row["mask"][..., 0] > 0
+    assert 0.9 < shown.sum() / (61**2 * (area_scale(marks, row, order) ** 2)) < 1.1 or touches_border(shown)
+
+
+def area_scale(marks, row, order):
+    before = np.linalg.norm(marks[order[0], :2] - marks[order[3], :2])
+    after = np.linalg.norm(row["landmarks_mp"][0, :2] - row["landmarks_mp"][3, :2]) * 112
+    return after / before
+
+
+def touches_border(mask):
+    return mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
+
+
+def test_the_affine_part_stays_within_its_limits():
+    for seed in range(200):
+        m = augment.affine(augment.COARSE, 224, rng(seed))
+        zoom = np.sqrt(np.linalg.det(m[:2, :2]))
+        angle = np.degrees(np.arctan2(m[1, 0], m[0, 0]))
+        shift = (m @ [111.5, 111.5, 1])[:2] - 111.5
+        assert 0.9 <= zoom <= 1.1
+        assert abs(angle) <= 10
+        assert np.abs(shift).max() <= 0.05 * 224
+
+
+def test_mirroring_twice_is_nothing_and_the_68_points_agree_with_the_478():
+    for table in (FLIP_478, FLIP_68):
+        np.testing.assert_array_equal(table[table], np.arange(len(table)))
+    mirrored = FLIP_478[MAP_68]
+    same = mirrored == MAP_68[FLIP_68]
+    assert same.all(), np.flatnonzero(~same)
+
+
+def test_a_mirrored_photograph_has_the_mirrored_landmarks():
+    from emoca_tf.faces.detect import detect_faces
+
+    photo = data.astronaut()
+    marks = detect_faces(photo)[0].landmarks
+    mirrored = detect_faces(np.ascontiguousarray(photo[:, ::-1]))[0].landmarks[FLIP_478]
+    mirrored[:, 0] = photo.shape[1] - 1 - mirrored[:, 0]
+    error = np.linalg.norm(marks[:, :2] - mirrored[:, :2], axis=1) / np.ptp(marks[:, 0])
+    assert error.mean() < 0.02
+    assert error.max() < 0.05
+
+
+def test_the_mirror_table_keeps_the_edges_of_the_mesh():
+    from mediapipe.python.solutions.face_mesh_connections import FACEMESH_TESSELATION
+
+    edges = {frozenset(edge) for edge in FACEMESH_TESSELATION}
+    kept = sum(frozenset(int(FLIP_478[v]) for v in edge) in edges for edge in edges)
+    assert kept / len(edges) > 0.98  # MediaPipe's own mesh has six triangles a side that are cut the other way
