@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import keras
@@ -119,3 +120,45 @@ def test_codes_of_another_width_are_refused(flame: Flame) -> None:
         flame(tf.zeros((1, 100)), tf.zeros((1, 49)), tf.zeros((1, 6)))
     with pytest.raises(ValueError, match="no eyelid shapes"):
         flame(tf.zeros((1, 100)), tf.zeros((1, 50)), tf.zeros((1, 6)), eyelid=tf.zeros((1, 2)))
+
+
+def test_the_layer_converts_to_tflite_and_says_the_same(flame: Flame, golden: dict[str, np.ndarray]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    inputs = [
+        keras.Input(batch_shape=(1, size), name=name) for name, size in zip(INPUTS, (100, 50, 6, 3, 6), strict=True)
+    ]
+    out = flame(*inputs)
+    model = keras.Model(inputs, [out.vertices, out.landmarks2d, out.landmarks_mp])
+    runner = Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert()).get_signature_runner()
+    codes = {name: golden[name][13:14] for name in INPUTS}
+    found = {array.shape: array for array in runner(**codes).values()}
+    for wanted in model(list(codes.values())):
+        np.testing.assert_allclose(found[tuple(wanted.shape)], wanted, atol=1e-6)
+
+
+def test_eyelids_move_what_their_shapes_say(flame: Flame) -> None:
+    head = golden_head()
+    shapes = np.random.default_rng(3).normal(size=(2, len(head.v_template), 3)).astype(np.float32) * 1e-3
+    codes = (tf.zeros((2, 100)), tf.zeros((2, 50)), tf.zeros((2, 6)))
+    closed = Flame(dataclasses.replace(head, eyelids=shapes))(*codes, eyelid=tf.constant([[1.0, 0], [0.5, -2]]))
+    moved = closed.vertices - flame(*codes).vertices
+    np.testing.assert_allclose(moved[0], shapes[0], atol=1e-6)
+    np.testing.assert_allclose(moved[1], 0.5 * shapes[0] - 2 * shapes[1], atol=1e-6)
+
+
+def test_gradients_of_every_input_agree_with_finite_differences(flame: Flame, golden: dict[str, np.ndarray]) -> None:
+    inputs = [tf.constant(golden[name][13:14]) for name in INPUTS]
+    weight = tf.random.stateless_normal((5023, 3), (1, 2))
+
+    def value(*codes: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_sum(tf.cast(flame(*codes).vertices * weight, tf.float64))
+
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        total = value(*inputs)
+    for i, gradient in enumerate(tape.gradient(total, inputs)):
+        direction = tf.random.stateless_normal(inputs[i].shape, (3, i))
+        ends = [value(*inputs[:i], inputs[i] + sign * 3e-3 * direction, *inputs[i + 1 :]) for sign in (1, -1)]
+        slope = float(tf.reduce_sum(gradient * direction))
+        assert slope == pytest.approx(float(ends[0] - ends[1]) / 6e-3, rel=1e-2, abs=1e-3), INPUTS[i]
