@@ -5,8 +5,6 @@ from __future__ import annotations
 import tensorflow as tf
 
 _EPSILON = 1e-8
-# Axis (x, y, z) -> its cross product matrix, row by row: one product instead of nine picked entries.
-_CROSS = [[0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]]
 
 
 def rodrigues(axis_angle: tf.Tensor) -> tf.Tensor:
@@ -23,7 +21,9 @@ def rodrigues(axis_angle: tf.Tensor) -> tf.Tensor:
         ``[..., 3, 3]``.
     """
     angle = tf.norm(axis_angle + _EPSILON, axis=-1, keepdims=True)
-    K = tf.tensordot(axis_angle / angle, tf.constant(_CROSS, axis_angle.dtype), 1)
+    x, y, z = tf.unstack(axis_angle / angle, axis=-1)
+    zero = tf.zeros_like(x)
+    K = tf.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1)
     K = tf.reshape(K, tf.concat([tf.shape(axis_angle)[:-1], [3, 3]], 0))
     sine, cosine = tf.sin(angle)[..., None], tf.cos(angle)[..., None]
     return tf.eye(3, dtype=axis_angle.dtype) + sine * K + (1.0 - cosine) * (K @ K)
