@@ -44,6 +44,9 @@ class Weights:
     eye_closure: float = 0.5
     mouth_closure: float = 0.5
     lip_corner: float = 0.5
+    eye_closure_mp: float = 0.0
+    mouth_closure_mp: float = 0.0
+    lip_corner_mp: float = 0.0
     identity: float = 0.0
     shape_reg: float = 0.0
     exp_reg: float = 1e-4
@@ -86,6 +89,7 @@ class Config:
         validation_batches: batches per validation.
         batch_size: pictures a step over all replicas.
         ring: pictures of one person in a row (K of DECA); 1 for none.
+        exchange: in every ring also train on exchanged shape codes (DECA's coarse stage) or detail codes (detail stage).
         balanced: draw every expression class equally often.
         augment: a preset of ``training/datasets/augment.py``; ``stage`` is the one that the release used for the stage.
         seed: of weights, data order and everything random.
@@ -124,6 +128,7 @@ class Config:
     validation_batches: int = 4
     batch_size: int = 32
     ring: int = 1
+    exchange: bool = False
     balanced: bool = True
     augment: str = "stage"
     seed: int = 0

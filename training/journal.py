@@ -79,14 +79,13 @@ class Journal:
         folder: the run directory.
         start: step to go on from.
         steps: length of the run.
-        quiet: no bar, for workers other than the first.
     """
 
-    def __init__(self, folder: Path, start: int, steps: int, quiet: bool = False) -> None:
+    def __init__(self, folder: Path, start: int, steps: int) -> None:
         self.metrics = Metrics(folder / "metrics.csv", start)
         self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
         self.bar = tqdm(
-            total=steps, initial=start, desc=folder.name, bar_format=BAR, disable=quiet, mininterval=0.5, unit="step"
+            total=steps, initial=start, desc=folder.name, bar_format=BAR, mininterval=0.5, unit="step"
         )
 
     def record(self, step: int, values: Mapping[str, Any]) -> None:
@@ -106,10 +105,6 @@ class Journal:
         """``[H, W, 3]`` uint8 to TensorBoard."""
         with self.board.as_default(step=step):
             tf.summary.image("pictures", picture[None])
-
-    def say(self, line: str) -> None:
-        """A line of text above the bar."""
-        self.bar.write(line)
 
     def close(self) -> None:
         self.bar.close()

@@ -85,6 +85,19 @@ class Reconstruction:
         """The networks that DECA's pretraining trains; the mobile trio has its only jaw in the expression encoder."""
         return ("E_flame",) if self.family == "resnet50" else ("pose_encoder", "shape_encoder", "expression_encoder")
 
+    def clone_trunk(self, loaded: Collection[str]) -> None:
+        """EMOCA's start (``deca_clone``): the expression encoder's trunk is the coarse encoder's, its head is fresh.
+
+        Only when ``loaded`` (lines of :func:`initialise`) names a coarse network and no expression network.
+        """
+        names = {line.partition(":")[0] for line in loaded}
+        if self.family != "resnet50" or "E_flame" not in names or "E_expression" in names:
+            return
+        theirs = {layer.name: layer for layer in self.models["E_flame"].layers}
+        for layer in self.models["E_expression"].layers:
+            if layer.name.startswith("encoder.") and layer.weights:
+                layer.set_weights(theirs[layer.name].get_weights())
+
     def _run(self, name: str, images: tf.Tensor, learning: Collection[str]) -> Any:
         outputs = self.models[name](images, training=name in learning)
         return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), outputs)

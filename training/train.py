@@ -53,10 +53,10 @@ class Run:
     ) -> None:
         from training import inputs, stages
         from training.loop import Trainer
-        from training.machines import prepare
+        from training.machines import prepare, workers
 
         self.name, self.purpose, self.config, self.folder = name, purpose, config, folder
-        self.strategy, self.chief = prepare(config)
+        self.strategy, self.chief = prepare(config), workers()[0] == 0
         self.sources = (open_sources or inputs.open_sources)(config)
         with self.strategy.scope():
             self.stage = (build_stage or stages.build)(config)
@@ -82,7 +82,7 @@ class Run:
 
         config = self.config
         progress = self.state.restore(self.last) if resume else Progress()
-        journal = Journal(self.folder, progress.step, config.steps, quiet=not self.chief)
+        journal = Journal(self.folder, progress.step, config.steps) if self.chief else None
         batches = self.batches(progress.step)
         batch: Any = None
         for step in range(progress.step, config.steps):
@@ -99,16 +99,18 @@ class Run:
                 progress = self.validate(done, progress, row)
                 final = final or bool(config.patience and progress.stale >= config.patience)
             progress = Progress(done, progress.best, progress.best_step, progress.stale)
-            if self.chief and (done % config.log_every == 0 or final or "val/loss" in row):
-                journal.record(done, self.complete(row))
-            if self.chief and (done % config.picture_every == 0 or done == 1 or final):
-                journal.picture(done, self.picture(done, batch))
-            if self.chief and (done % config.checkpoint_every == 0 or final):
-                self.state.save(self.last, progress)
-            journal.advance(values["loss"], wait)
+            if journal:
+                if done % config.log_every == 0 or final or "val/loss" in row:
+                    journal.record(done, self.complete(row))
+                if done % config.picture_every == 0 or done == 1 or final:
+                    journal.picture(done, self.picture(done, batch))
+                if done % config.checkpoint_every == 0 or final:
+                    self.state.save(self.last, progress)
+                journal.advance(values["loss"], wait)
             if final:
                 break
-        journal.close()
+        if journal:
+            journal.close()
         if self.stop:
             again = shlex.join(["python", "training/train.py", self.name, "--out", str(self.folder), "--resume"])
             raise click.exceptions.Exit(_say(f"stopped at step {progress.step}; go on with: {again}", 130))
@@ -268,7 +270,12 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, resume: bo
         return
     config, module = load_recipe(recipe)
     name = module.__name__.rpartition(".")[2]
-    folder = Path("dry-run") if dry_run else choose_folder(name, out, resume)
+    from training.machines import workers
+
+    chief = workers()[0] == 0
+    if not chief and out is None:
+        raise UserError("with several workers give them all the same --out")
+    folder = Path("dry-run") if dry_run else choose_folder(name, out, resume) if chief else out
     stored = from_json((folder / "config.json").read_text(encoding="utf-8")) if resume else None
     config = with_settings(stored or config, settings)
     if stored is not None:
@@ -277,8 +284,9 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, resume: bo
     if dry_run:
         job.dry_run()
         return
-    with atomic_path(folder / "config.json") as temporary:
-        temporary.write_text(config.to_json(), encoding="utf-8")
+    if chief:
+        with atomic_path(folder / "config.json") as temporary:
+            temporary.write_text(config.to_json(), encoding="utf-8")
     with _stop_between_steps(job):
         job.train(resume=resume and job.last.exists())
 

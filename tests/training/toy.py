@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,18 @@ class ToyStage(Stage):
         self.config, self.breaks_at = config, breaks_at
         image = keras.Input((224, 224, 3))
         x = keras.layers.AveragePooling2D(32)(image)
-        x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(x))
+        x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3, use_bias=False)(x))
         x = keras.layers.GlobalAveragePooling2D()(keras.layers.ReLU()(x))
         self.networks = {"toy": keras.Model(image, keras.layers.Dense(1)(x), name="toy")}
         self.learning, self.loaded = ("toy",), []
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
         seen = self.networks["toy"](batch["image"], training=learning)
-        noise = tf.random.stateless_normal(tf.shape(seen), tf.stack([tf.constant(self.config.seed, tf.int64), step]))
+        noise = tf.random.stateless_normal([], tf.stack([tf.constant(self.config.seed, tf.int64), step]))
         error = tf.reduce_mean((seen + 0.01 * noise * float(learning) - batch["exp"]) ** 2)
         error = tf.where(step == self.breaks_at, tf.constant(np.nan, tf.float32), error)
         weight = self.networks["toy"].layers[-1].kernel
-        return {"error": Term(error, 1.0), "reg": Term(tf.reduce_sum(weight**2), 1e-3), "metric": Term(error * 2, 0.0)}
+        return {"error": Term(error, 1.0), "reg": Term(tf.reduce_sum(weight**2) * tf.reduce_sum(batch["exp"]), 1e-3, summed=True), "metric": Term(error * 2, 0.0)}
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         return [("input", np.asarray(batch["image"]))]
@@ -80,5 +81,6 @@ def toy_run(folder: Path, config: Config = CONFIG, **stage: Any) -> Run:
 
 
 if __name__ == "__main__":
-    job = toy_run(Path(sys.argv[1]))
+    steps = int(sys.argv[2]) if len(sys.argv) > 2 else CONFIG.steps
+    job = toy_run(Path(sys.argv[1]), replace(CONFIG, steps=steps))
     job.train(resume=job.last.exists())

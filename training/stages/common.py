@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
-from training.config import Config
-from training.scene import Scene
+from training.config import Config, from_json
+from training.networks import emotion_network, initialise
+from training.scene import Scene, truth_codes
 from training.stages.base import Batch
+from training.stages.distances import code_distance
 
+__all__ = ["COARSE_GROUPS", "EmotionEye", "code_distance", "emotion_eye", "true_codes", "views"]
 SHOWN = 4
-Features = Callable[[tf.Tensor], Any]
+COARSE_GROUPS = ("shape", "tex", "exp", "pose", "cam", "light")
 
 
 def with_truth(batch: Batch, why: str) -> Batch:
@@ -27,6 +31,16 @@ def with_truth(batch: Batch, why: str) -> Batch:
     if "exp" not in batch:
         raise UserError(f"{why} needs pictures whose codes are known; use data=synthetic")
     return batch
+
+
+def true_codes(batch: Batch, why: str) -> Codes:
+    """The true codes of a synthetic batch; see :func:`with_truth`."""
+    return truth_codes(with_truth(batch, why))
+
+
+def seed(config: Config, step: tf.Tensor) -> tf.Tensor:
+    """``[2]`` seed of everything random in a step."""
+    return tf.stack([tf.constant(config.seed, tf.int64), step])
 
 
 def mean_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
@@ -43,6 +57,33 @@ def views(scene: Scene, codes: Codes, images: tf.Tensor, who: str) -> list[tuple
     ]
 
 
-def emotion_features(config: Config) -> Any:
-    """The fixed emotion network that ``config.emotion_network`` names: image -> features."""
-    raise UserError("not yet")
+class EmotionEye:
+    """A fixed emotion network: pictures to features, and to probabilities of the eight expressions."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self.model.trainable = False
+
+    def features(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self.model(images, training=False)["features"], tf.float32)
+
+    def probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(tf.cast(self.model(images, training=False)["expression"], tf.float32))
+
+
+def emotion_eye(config: Config) -> EmotionEye:
+    """The emotion network that ``config.emotion_network`` names: ``default``, a run of the emotion stage, or weights.
+
+    Raises:
+        UserError: ``none`` although a weighted term needs it, or nothing usable at the path.
+    """
+    source = config.emotion_network
+    if source == "none":
+        raise UserError("the emotion loss is on but emotion_network=none; set weights.emotion=0 to train without it")
+    if source == "default":
+        raise UserError("no default emotion network yet")
+    stored = Path(source) / "config.json"
+    family = from_json(stored.read_text(encoding="utf-8")).family if stored.is_file() else "resnet50"
+    model = emotion_network(family)
+    initialise({"emotion": model}, [source])
+    return EmotionEye(model)

@@ -13,16 +13,15 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
+from emoca_tf import losses
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
 from training.config import Config
 from training.networks import Reconstruction, initialise
-from training.scene import Scene, truth_codes
+from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term, active
 from training.stages.distances import code_distance, correlation
-
-GROUPS = ("shape", "tex", "exp", "pose", "cam", "light")
 
 
 class Distill(Stage):
@@ -41,12 +40,12 @@ class Distill(Stage):
         if config.teacher != "truth":
             self.teacher = Reconstruction("resnet50", self.scene.model, config.layout)
             self.loaded += [f"teacher {line}" for line in initialise(self.teacher.models, [config.teacher])]
-        self.emotion = common.emotion_features(config) if config.weights.teacher_emotion else None
+        self.emotion = common.emotion_eye(config) if config.weights.teacher_emotion else None
 
     def target(self, batch: Batch) -> Codes:
         """What the student should say, without gradient."""
         if self.teacher is None:
-            return truth_codes(common.with_truth(batch, "teacher=truth"))
+            return common.true_codes(batch, "teacher=truth")
         codes = self.teacher.encode(batch["image"])
         return Codes(**{name: tf.stop_gradient(value) for name, value in codes.to_dict().items()})
 
@@ -62,13 +61,13 @@ class Distill(Stage):
                 (mine.head.vertices, theirs.head.vertices),
                 (mine.rendered.points, theirs.rendered.points),
             )
-            seen = [self.emotion(view.rendered.image * view.rendered.mask) for view in (mine, theirs)]
-            emotion = tf.reduce_mean((seen[0] - tf.stop_gradient(seen[1])) ** 2)
+            drawn, wanted = (self.emotion.features(v.rendered.image * v.rendered.mask) for v in (mine, theirs))
+            emotion = losses.emotion_features(wanted, drawn)
         else:
             (vertices, points), emotion = self.scene.vertices_and_points(posed, target), tf.constant(0.0)
         return active(
             {
-                "codes": Term(code_distance(self.scene.model, codes, target, GROUPS), weights.teacher_codes),
+                "codes": Term(code_distance(self.scene.model, codes, target, common.COARSE_GROUPS), weights.teacher_codes),
                 "vertices": Term(common.mean_distance(*vertices), weights.teacher_vertices),
                 "points": Term(common.mean_distance(*(p[..., :2] for p in points)), weights.teacher_points),
                 "emotion": Term(emotion, weights.teacher_emotion),

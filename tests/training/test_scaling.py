@@ -1,0 +1,70 @@
+"""Two worker processes on loopback train like one process with the doubled batch."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy
+from toy import CONFIG, toy_run
+
+from emoca_tf.errors import UserError
+from training.journal import read_metrics, series
+from training.machines import prepare
+
+STEPS = 20
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(("127.0.0.1", 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def run_workers(program: list[str], workers: int = 2, timeout: float = 300) -> None:
+    """The same program once per worker; worker 0 writes the files."""
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(workers)]}
+    processes = []
+    for index in range(workers):
+        setting = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
+        root = str(Path(toy.__file__).parents[2])
+        environment = os.environ | {"TF_CONFIG": setting, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, *program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            )
+        )
+    for process in processes:
+        _, errors = process.communicate(timeout=timeout)
+        assert process.returncode == 0, errors[-3000:]
+
+
+def curve(folder: Path, name: str = "loss") -> np.ndarray:
+    return series(read_metrics(folder / "metrics.csv"), name)[1]
+
+
+def test_two_workers_train_like_one_with_the_doubled_batch(tmp_path: Path) -> None:
+    run_workers([toy.__file__, str(tmp_path / "two"), str(STEPS)])
+    job = toy_run(tmp_path / "one", replace(CONFIG, steps=STEPS))
+    job.train(resume=False)
+    for name in ("loss", "reg", "gradient_norm", "val/loss"):
+        np.testing.assert_allclose(curve(tmp_path / "two", name), curve(tmp_path / "one", name), rtol=1e-4)
+    assert len(curve(tmp_path / "two")) == STEPS
+
+
+def test_a_batch_that_does_not_divide_and_a_damaged_tf_config_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in ("{", '{"cluster": {}}', "[]"):
+        monkeypatch.setenv("TF_CONFIG", text)
+        with pytest.raises(UserError, match="TF_CONFIG"):
+            prepare(CONFIG)

@@ -1,0 +1,62 @@
+"""EMOCA's COARSE stage: an expression encoder that makes the rendered face feel like the photo.
+
+Learnt: the expression encoder only, its batch-norm statistics included. Frozen: the coarse encoder (DECA's), the
+emotion network. Losses (losses specification 4.6): emotion features of picture and rendering (MSE), photometric, eye
+closure, mouth closure, lip corners, expression regulariser; the other terms are off unless a recipe weighs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from emoca_tf.codes import Codes
+from training.config import Config
+from training.networks import Reconstruction, initialise
+from training.scene import Scene
+from training.stages import common
+from training.stages.base import Batch, Stage, Term
+from training.stages.distances import correlation
+from training.stages.face_terms import FaceTerms
+
+
+class Coarse(Stage):
+    """See the module."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.scene = Scene(config.head, config.albedo)
+        self.encoders = Reconstruction(config.family, self.scene.model, config.layout)
+        self.networks = dict(self.encoders.models)
+        self.learning: tuple[str, ...] = (self.encoders.expression_name,)
+        self.loaded = initialise(self.networks, config.init)
+        self.encoders.clone_trunk(self.loaded)
+        self.face = FaceTerms(config, self.scene)
+
+    def codes(self, batch: Batch, learning: bool) -> Codes:
+        """Codes with the learnt expression in place, nothing else with a gradient."""
+        if self.config.coarse_codes == "truth":
+            coarse = common.true_codes(batch, "coarse_codes=truth")
+        else:
+            coarse = self.encoders.coarse(batch["image"])
+        coarse = Codes(**{name: tf.stop_gradient(value) for name, value in coarse.to_dict().items()})
+        return self.encoders.with_expression(coarse, batch["image"], self.learning if learning else ())
+
+    def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
+        codes = self.codes(batch, learning)
+        return self.face.terms(batch, codes) | expression_metric(batch, codes)
+
+    def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
+        few = {name: value[: common.SHOWN] for name, value in batch.items()}
+        return self.face.pictures(few, self.codes(few, learning=False))
+
+
+def expression_metric(batch: Batch, codes: Codes) -> dict[str, Term]:
+    """How well the expression axes follow the truth, where it is known; a metric, not learnt from."""
+    return {"exp_correlation": Term(correlation(codes.exp, batch["exp"]), 0.0)} if "exp" in batch else {}
+
+
+def build(config: Config) -> Coarse:
+    return Coarse(config)

@@ -1,0 +1,54 @@
+"""DECA's pretraining and coarse training: all coarse codes from landmarks, pictures and regularisers.
+
+Learnt: ``E_flame``, or the three MobileNetV3 encoders. Frozen: the identity and emotion networks, where they count.
+Losses (losses specification 4.5): landmarks, eye and mouth closure, photometric, identity, regularisers; with rings of
+one person also the exchange of shape codes. On synthetic pictures the distance to the true codes can be added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from emoca_tf import losses
+from emoca_tf.codes import Codes
+from training.config import Config
+from training.networks import Reconstruction, initialise
+from training.scene import Scene
+from training.stages import common
+from training.stages.base import Batch, Stage, Term
+from training.stages.coarse import expression_metric
+from training.stages.face_terms import FaceTerms
+
+
+class CoarsePretrain(Stage):
+    """See the module."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.scene = Scene(config.head, config.albedo)
+        self.encoders = Reconstruction(config.family, self.scene.model, config.layout)
+        self.learning: tuple[str, ...] = self.encoders.coarse_names
+        self.networks = {name: self.encoders.models[name] for name in self.learning}
+        self.loaded = initialise(self.networks, config.init)
+        self.face = FaceTerms(config, self.scene)
+
+    def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
+        codes = self.encoders.coarse(batch["image"], self.learning if learning else ())
+        metric = expression_metric(batch, codes)
+        if self.config.exchange and self.config.ring > 1 and learning:
+            order = losses.ring_permutation(batch["image"].shape[0], self.config.ring, common.seed(self.config, step))
+            codes = Codes(**losses.exchange(codes.to_dict(), "shape", order))
+            batch = {name: tf.concat([value, value], 0) for name, value in batch.items()}
+        return self.face.terms(batch, codes) | metric
+
+    def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
+        few = {name: value[: common.SHOWN] for name, value in batch.items()}
+        codes: Codes = self.encoders.coarse(few["image"])
+        return self.face.pictures(few, codes)
+
+
+def build(config: Config) -> CoarsePretrain:
+    return CoarsePretrain(config)
