@@ -29,6 +29,8 @@ EXTRAS = {
     "ai_edge_litert": "convert",
     "litert_quantizer": "convert",
     "matplotlib": "train",
+    "sklearn": "train",
+    "rtree": "train",
 }
 
 

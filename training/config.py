@@ -89,7 +89,7 @@ class Config:
         validation_batches: batches per validation.
         batch_size: pictures a step over all replicas.
         ring: pictures of one person in a row (K of DECA); 1 for none.
-        exchange: in every ring also train on exchanged shape codes (DECA's coarse stage) or detail codes (detail stage).
+        exchange: in every ring also train on exchanged shape codes (DECA's coarse stage) or detail codes.
         balanced: draw every expression class equally often.
         augment: a preset of ``training/datasets/augment.py``; ``stage`` is the one that the release used for the stage.
         seed: of weights, data order and everything random.

@@ -53,10 +53,8 @@ def _read_prediction(path: Path, folder: Path) -> Prediction:
         raise UserError(f"{path}: its landmarks {path.stem}.npy (or .txt) are missing")
     try:
         mesh: Any = trimesh.load(path, process=False, force="mesh")
-        if beside[0].suffix == ".npy":
-            landmarks = np.load(beside[0], allow_pickle=False)
-        else:
-            landmarks = np.loadtxt(beside[0])
+        binary = beside[0].suffix == ".npy"
+        landmarks = np.load(beside[0], allow_pickle=False) if binary else np.loadtxt(beside[0])
     except (ValueError, OSError, IndexError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     if landmarks.shape != (len(NOW_LANDMARKS), 3):
@@ -83,7 +81,9 @@ def moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return points @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def scan_to_mesh(scan: np.ndarray, scan_landmarks: np.ndarray, prediction: Prediction, scaled: bool = True) -> np.ndarray:
+def scan_to_mesh(
+    scan: np.ndarray, scan_landmarks: np.ndarray, prediction: Prediction, scaled: bool = True
+) -> np.ndarray:
     """``[N]`` distances of the scan's points to the aligned prediction, in the scan's unit.
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +12,8 @@ import tensorflow as tf
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.rendering.albedo import AlbedoModel
-from training.config import Config, suggestion
+from training.config import Config
+from training.datasets import catalog
 from training.datasets.augment import PRESETS
 from training.datasets.pipeline import InputReport
 from training.datasets.pipeline import batches as pipeline_batches
@@ -56,35 +57,33 @@ class Subset:
         return self.source.example(int(self.rows[index]), rng)
 
 
-def _synthetic(path: str, config: Config, seed: int) -> Source:
-    from training.datasets.synthetic import Synthetic
-
-    if path not in ("", "plain"):
-        raise UserError(f"synthetic:{path}: only 'synthetic' and 'synthetic:plain' (no surroundings) exist")
-    source = Synthetic(
-        config.data_size or ENDLESS,
-        seed,
-        images_per_person=config.ring,
-        head=HeadModel.load(config.head),
-        albedo=AlbedoModel.load(config.albedo),
-        clutter=path != "plain",
-    )
-    return cast(Source, source)  # its persons are never None
-
-
-KINDS: dict[str, Callable[[str, Config, int], Source]] = {"synthetic": _synthetic}
-
-
 def open_source(spec: str, config: Config, seed: int) -> Source:
-    """The source that ``kind`` or ``kind:path`` names.
+    """The source of ``kind``, ``kind:path`` or ``kind:path,option=value,...``; ``synthetic:plain`` has no surroundings.
 
     Raises:
         UserError: unknown kind (the nearest is suggested), or the reader's complaint.
     """
-    kind, _, path = spec.partition(":")
-    if kind not in KINDS:
-        raise UserError(f"data kind {kind!r} is unknown{suggestion(kind, list(KINDS))}")
-    return KINDS[kind](path, config, seed)
+    kind, _, rest = spec.partition(":")
+    path, *settings = rest.split(",")
+    options: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"data {spec}: options are written option=value; received {setting!r}")
+        options[key] = int(value) if value.isdecimal() else value
+    if kind == "synthetic":
+        if path not in ("", "plain"):
+            raise UserError(f"{spec}: only 'synthetic' and 'synthetic:plain' (no surroundings) exist")
+        options |= {
+            "size": config.data_size or ENDLESS,
+            "seed": seed,
+            "images_per_person": config.ring,
+            "head": HeadModel.load(config.head),
+            "albedo": AlbedoModel.load(config.albedo),
+            "clutter": path != "plain",
+        }
+        path = ""
+    return catalog.open_source(kind, path or None, **options)
 
 
 def open_sources(config: Config) -> Sources:
@@ -132,21 +131,6 @@ def batches(sources: Sources, config: Config, shard: tuple[int, int], start: int
         ring=config.ring,
         report=sources.report,
     )
-
-
-def watched(dataset: tf.data.Dataset) -> Iterator[Any]:
-    """Iterate; a reader's complaint comes out as it went in, not wrapped by TensorFlow.
-
-    Raises:
-        UserError: the data cannot be read on.
-    """
-    try:
-        yield from dataset
-    except tf.errors.OpError as error:
-        message = str(error.message)
-        if "UserError: " not in message:
-            raise
-        raise UserError(message.split("UserError: ", 1)[1].splitlines()[0]) from None
 
 
 def _counts(name: str, source: Source) -> str:

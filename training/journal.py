@@ -84,9 +84,7 @@ class Journal:
     def __init__(self, folder: Path, start: int, steps: int) -> None:
         self.metrics = Metrics(folder / "metrics.csv", start)
         self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
-        self.bar = tqdm(
-            total=steps, initial=start, desc=folder.name, bar_format=BAR, mininterval=0.5, unit="step"
-        )
+        self.bar = tqdm(total=steps, initial=start, desc=folder.name, bar_format=BAR, mininterval=0.5, unit="step")
 
     def record(self, step: int, values: Mapping[str, Any]) -> None:
         """Write one row and the same scalars."""

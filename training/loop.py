@@ -7,14 +7,16 @@ process with a batch of 2 B as for two with B each: means are divided by the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from emoca_tf.errors import UserError
 from training.checkpoint import State
 from training.config import Config
+from training.machines import workers
 
 Batch = dict[str, tf.Tensor]
 
@@ -136,23 +138,29 @@ def synchronise_statistics(networks: Mapping[str, Any]) -> None:
                 layer.synchronized = True
 
 
-def distribute(batches: Callable[[tuple[int, int]], tf.data.Dataset], strategy: tf.distribute.Strategy) -> Any:
+def distribute(
+    batches: Callable[[tuple[int, int]], tf.data.Dataset], strategy: tf.distribute.Strategy
+) -> Iterator[Any]:
     """The data set of this worker's replicas as one iterable.
 
     Args:
         batches: ``(index, count)`` of a shard -> batches of one replica.
         strategy: one replica gets the plain data set.
-    """
-    count = strategy.num_replicas_in_sync
-    if count == 1:
-        return batches((0, 1))
-    here = strategy.extended._num_replicas_in_sync // max(_workers(strategy), 1)
-    first = _worker_index(strategy) * here
-    iterators = [iter(batches((first + k, count))) for k in range(here)]
 
-    def draw() -> Any:
+    Raises:
+        UserError: while iterating: the data cannot be read on.
+    """
+    index, machines = workers()
+    count = strategy.num_replicas_in_sync
+    here = count // machines
+    first = index * here
+    shards = [_unwrapped(batches((first + k, count))) for k in range(here)]
+    if count == 1:
+        return shards[0]
+
+    def draw() -> Iterator[Any]:
         while True:
-            parts = [next(iterator) for iterator in iterators]
+            parts = [next(shard) for shard in shards]
             yield strategy.experimental_distribute_values_from_function(
                 lambda context, parts=parts: parts[context.replica_id_in_sync_group - first]
             )
@@ -160,11 +168,12 @@ def distribute(batches: Callable[[tuple[int, int]], tf.data.Dataset], strategy: 
     return draw()
 
 
-def _workers(strategy: tf.distribute.Strategy) -> int:
-    resolver = strategy.cluster_resolver
-    return len(resolver.cluster_spec().as_dict().get("worker", [1])) if resolver else 1
-
-
-def _worker_index(strategy: tf.distribute.Strategy) -> int:
-    resolver = strategy.cluster_resolver
-    return int(resolver.task_id or 0) if resolver else 0
+def _unwrapped(dataset: tf.data.Dataset) -> Iterator[Any]:
+    """Iterate; a reader's complaint comes out as it went in, not wrapped by TensorFlow."""
+    try:
+        yield from dataset
+    except tf.errors.OpError as error:
+        message = str(error.message)
+        if "UserError: " not in message:
+            raise
+        raise UserError(message.split("UserError: ", 1)[1].splitlines()[0]) from None

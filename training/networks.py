@@ -152,7 +152,7 @@ def start_in_view(networks: Reconstruction, head: HeadModel) -> None:
 
     Without it an untrained ``E_flame`` has scale 0, where neither landmarks nor pictures give a useful gradient.
     """
-    table = head.landmarks.get("static") or head.landmarks.get("mediapipe")
+    table = head.landmarks.get("full") or head.landmarks.get("mediapipe")
     if table is None:
         points = head.v_template
     else:

@@ -20,6 +20,7 @@ from emoca_tf.errors import UserError
 from emoca_tf.io.npz import read_npz
 from emoca_tf.metrics import Confusion, ccc, pcc, rmse, sagr
 
+MLP: dict[str, Any] = {"hidden_layer_sizes": (256, 256), "max_iter": 40}
 LOGREG_C = (0.001, 0.01, 0.1, 1.0)
 MLP_ALPHA = (0.001, 0.1, 1.0)
 RIDGE_ALPHA = (1.0, 10.0, 100.0, 1000.0)
@@ -136,9 +137,7 @@ class Probe:
         def dev_uar(setting: float) -> float:
             predicted = _filled(dev, self.standardised, fitted[setting], -2)
             recalls = [
-                np.mean(predicted[dev.expression == k] == k)
-                for k in range(8)
-                if (dev.expression == k).sum() >= MIN_DEV
+                np.mean(predicted[dev.expression == k] == k) for k in range(8) if (dev.expression == k).sum() >= MIN_DEV
             ]
             return float(np.mean(recalls)) if recalls else 0.0
 
@@ -185,11 +184,9 @@ def _fit_classes(kind: str, x: np.ndarray, y: np.ndarray, setting: float) -> Pre
         counts = np.bincount(y, minlength=8)
         weights = len(y) / ((counts > 0).sum() * counts[y])
         models = [
-            MLPClassifier(
-                hidden_layer_sizes=(256, 256), alpha=setting, batch_size=min(256, len(y)), max_iter=40, random_state=seed
-            ).fit(x, y, sample_weight=weights)
+            MLPClassifier(**MLP, alpha=setting, batch_size=min(256, len(y)), random_state=seed).fit(x, y, weights)
             for seed in MLP_SEEDS
-        ]  # fmt: skip
+        ]
     return lambda values: models[0].classes_[np.mean([m.predict_proba(values) for m in models], 0).argmax(1)]
 
 
@@ -204,8 +201,8 @@ def _fit_values(kind: str, x: np.ndarray, y: np.ndarray, setting: float) -> Pred
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         models = [
-            MLPRegressor(hidden_layer_sizes=(256, 256), alpha=setting, batch_size=min(256, len(y)), max_iter=40, random_state=s).fit(x, y)
-            for s in MLP_SEEDS
+            MLPRegressor(**MLP, alpha=setting, batch_size=min(256, len(y)), random_state=seed).fit(x, y)
+            for seed in MLP_SEEDS
         ]
     return lambda values: np.asarray(np.mean([m.predict(values) for m in models], 0))
 
@@ -272,5 +269,6 @@ def measured(
 def table(rows: Sequence[tuple[str, str, float, tuple[float, float]]]) -> str:
     """The rows as Markdown."""
     lines = ["| label | measure | value | 95 % interval |", "|---|---|---|---|"]
-    lines += [f"| {label} | {name} | {value:.3f} | {low:.3f} .. {high:.3f} |" for label, name, value, (low, high) in rows]
+    for label, name, value, (low, high) in rows:
+        lines.append(f"| {label} | {name} | {value:.3f} | {low:.3f} .. {high:.3f} |")
     return "\n".join(lines)

@@ -73,7 +73,7 @@ class Run:
         def shard(part: tuple[int, int]) -> Any:
             return inputs.batches(self.sources, self.config, part, start, training)
 
-        return iter(distribute(shard, self.strategy))
+        return distribute(shard, self.strategy)
 
     def train(self, resume: bool) -> None:
         """The loop: draw, step, watch, log, validate, keep."""
@@ -273,9 +273,11 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, resume: bo
     from training.machines import workers
 
     chief = workers()[0] == 0
-    if not chief and out is None:
+    if out is None and not chief:
         raise UserError("with several workers give them all the same --out")
-    folder = Path("dry-run") if dry_run else choose_folder(name, out, resume) if chief else out
+    if out is None or (chief and not dry_run):
+        out = choose_folder(name, out, resume)
+    folder = out
     stored = from_json((folder / "config.json").read_text(encoding="utf-8")) if resume else None
     config = with_settings(stored or config, settings)
     if stored is not None:

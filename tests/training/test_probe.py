@@ -28,7 +28,8 @@ def test_telling_features_are_read_and_noise_is_not(kind: str) -> None:
     test = faces(120, 2)
     probe = Probe(kind, faces(240, 0), faces(90, 1))
     assert class_measures(test.expression, probe.classes(test))["UAR"] > 0.95  # type: ignore[arg-type]
-    rows = {(label, name): value for label, name, value, _ in measured(test, None, {"valence": probe.values("valence", test)}, 10)}
+    found = measured(test, None, {"valence": probe.values("valence", test)}, 10)
+    rows = {(label, name): value for label, name, value, _ in found}
     assert rows["valence", "CCC"] > 0.85
     assert probe.values("arousal", test) is None
     blind = Probe(kind, faces(240, 0, telling=False), faces(90, 1, telling=False))

@@ -40,11 +40,9 @@ def run_workers(program: list[str], workers: int = 2, timeout: float = 300) -> N
         setting = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
         root = str(Path(toy.__file__).parents[2])
         environment = os.environ | {"TF_CONFIG": setting, "PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        processes.append(
-            subprocess.Popen(
-                [sys.executable, *program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-            )
-        )
+        command = [sys.executable, *program]
+        pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        processes.append(subprocess.Popen(command, env=environment, text=True, **pipes))  # type: ignore[call-overload]
     for process in processes:
         _, errors = process.communicate(timeout=timeout)
         assert process.returncode == 0, errors[-3000:]

@@ -66,7 +66,8 @@ class ToyStage(Stage):
         error = tf.reduce_mean((seen + 0.01 * noise * float(learning) - batch["exp"]) ** 2)
         error = tf.where(step == self.breaks_at, tf.constant(np.nan, tf.float32), error)
         weight = self.networks["toy"].layers[-1].kernel
-        return {"error": Term(error, 1.0), "reg": Term(tf.reduce_sum(weight**2) * tf.reduce_sum(batch["exp"]), 1e-3, summed=True), "metric": Term(error * 2, 0.0)}
+        reg = tf.reduce_sum(weight**2) * tf.reduce_sum(batch["exp"])
+        return {"error": Term(error), "reg": Term(reg, 1e-3, summed=True), "metric": Term(error * 2, 0.0)}
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         return [("input", np.asarray(batch["image"]))]

@@ -1,6 +1,6 @@
 """A first look: the expression encoder of the phone-sized family learns on embedded synthetic faces.
 
-Command: python training/train.py
+Command: python training/train.py (the same as: python training/train.py default)
 """
 
 from training.config import Config, Weights

@@ -17,6 +17,7 @@ import tensorflow as tf
 from emoca_tf import losses
 from emoca_tf.codes import Codes
 from emoca_tf.encoders.vgg import load_vgg19
+from emoca_tf.losses.detail import face_patch
 from emoca_tf.rendering.displacement import (
     detail_image,
     detail_shading,
@@ -74,7 +75,7 @@ class Detail(Stage):
             "detail_sym": Term(losses.displacement_symmetry(uv_z, visible), w.detail_sym, summed=True),
         }
         if self.vgg is not None:
-            seen = [losses.face_patch(texture * visible) for texture in (drawn, photo)]
+            seen = [face_patch(texture * visible) for texture in (drawn, photo)]
             terms["detail_mrf"] = Term(losses.id_mrf(self.vgg, *seen), w.detail_mrf, summed=True)
         return active(terms)
 

@@ -65,14 +65,14 @@ class Distill(Stage):
             emotion = losses.emotion_features(wanted, drawn)
         else:
             (vertices, points), emotion = self.scene.vertices_and_points(posed, target), tf.constant(0.0)
-        return active(
-            {
-                "codes": Term(code_distance(self.scene.model, codes, target, common.COARSE_GROUPS), weights.teacher_codes),
-                "vertices": Term(common.mean_distance(*vertices), weights.teacher_vertices),
-                "points": Term(common.mean_distance(*(p[..., :2] for p in points)), weights.teacher_points),
-                "emotion": Term(emotion, weights.teacher_emotion),
-            }
-        ) | {"exp_correlation": Term(correlation(codes.exp, target.exp), 0.0)}
+        distance = code_distance(self.scene.model, codes, target, common.COARSE_GROUPS)
+        terms = {
+            "codes": Term(distance, weights.teacher_codes),
+            "vertices": Term(common.mean_distance(*vertices), weights.teacher_vertices),
+            "points": Term(common.mean_distance(*(p[..., :2] for p in points)), weights.teacher_points),
+            "emotion": Term(emotion, weights.teacher_emotion),
+        }
+        return active(terms) | {"exp_correlation": Term(correlation(codes.exp, target.exp), 0.0)}
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         images = batch["image"][: common.SHOWN]

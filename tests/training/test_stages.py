@@ -1,0 +1,118 @@
+"""Every stage: what learns has a gradient, what is frozen does not change, what is missing is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import tensorflow as tf
+
+from emoca_tf.codes import Codes
+from emoca_tf.errors import UserError
+from emoca_tf.flame.head import HeadModel
+from training import inputs, stages
+from training.config import Config, Weights
+from training.networks import Reconstruction, initialise, start_in_view
+from training.scene import Scene
+
+MOBILE = Config(
+    family="mobilenet_v3", emotion_network="none", batch_size=2, data_size=4, augment="none", balanced=False
+)  # fmt: skip
+QUIET = Weights(emotion=0.0)
+
+
+@pytest.fixture(scope="module")
+def batch() -> dict[str, tf.Tensor]:
+    sources = inputs.open_sources(replace(MOBILE, ring=2))
+    rows = next(iter(inputs.batches(sources, replace(MOBILE, ring=2), (0, 1), 0, True)))
+    return {name: value for name, value in rows.items() if name != "id"}
+
+
+CASES = {
+    "coarse": replace(MOBILE, stage="coarse", coarse_codes="truth", weights=replace(QUIET, landmarks=1.0)),
+    "coarse_pretrain": replace(
+        MOBILE, stage="coarse_pretrain", ring=2, exchange=True,
+        weights=replace(QUIET, landmarks=1.0, landmarks_mp=1.0, shape_reg=1e-4, tex_reg=1e-4, light_reg=1.0, codes=1.0),
+    ),
+    "detail": replace(
+        MOBILE, stage="detail", ring=2, exchange=True, coarse_codes="truth", weights=replace(QUIET, detail_mrf=0.0)
+    ),
+    "readout": replace(MOBILE, stage="readout", coarse_codes="truth"),
+    "emotion": replace(MOBILE, stage="emotion"),
+    "distill": replace(MOBILE, stage="distill", teacher="truth", weights=replace(QUIET, teacher_emotion=0.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_learns_has_a_gradient_and_the_terms_are_finite(name: str, batch: dict[str, tf.Tensor]) -> None:
+    stage = stages.build(CASES[name])
+    with tf.GradientTape() as tape:
+        terms = stage.terms(batch, tf.constant(0, tf.int64), learning=True)
+        loss = tf.add_n([term.weight * term.value for term in terms.values()])
+    variables = stage.learnt()
+    gradients = tape.gradient(loss, [variable.value for variable in variables])
+    assert all(tf.math.is_finite(term.value) for term in terms.values())
+    touched = [v.path for v, g in zip(variables, gradients, strict=True) if g is not None]
+    assert len(touched) > 0.8 * len(variables)
+    learnt = {id(variable) for variable in variables}
+    frozen = [v for k, m in stage.networks.items() if k not in stage.learning for v in m.trainable_variables]
+    assert not any(id(variable) in learnt for variable in frozen)
+
+
+@pytest.mark.parametrize("name", ["coarse", "detail", "readout"])
+def test_pictures_show_every_face(name: str, batch: dict[str, tf.Tensor]) -> None:
+    columns = stages.build(CASES[name]).pictures(batch)
+    assert columns[0][0] == "input"
+    assert all(pictures.shape == (2, 224, 224, 3) for _, pictures in columns)
+
+
+def test_true_expressions_have_no_loss_where_the_encoder_would_be_perfect(batch: dict[str, tf.Tensor]) -> None:
+    """The geometry terms vanish at the truth and grow away from it: the losses point to the right place."""
+    from training.scene import truth_codes
+    from training.stages.face_terms import FaceTerms
+
+    config = replace(CASES["coarse"], weights=replace(QUIET, landmarks=1.0, landmarks_mp=1.0, exp_reg=0.0))
+    face = FaceTerms(config, Scene())
+    truth = truth_codes(batch)
+    for name, term in face.terms(batch, truth).items():
+        away = face.terms(batch, truth.replace(exp=truth.exp + 0.3))[name]
+        assert term.value < away.value, name
+        if name != "photometric":  # the picture has hair and lenses that the rendering has not
+            assert term.value < 1e-4, name
+
+
+def test_an_untrained_encoder_sees_the_mean_head_in_view() -> None:
+    head = HeadModel.load()
+    encoders = Reconstruction("mobilenet_v3", head)
+    start_in_view(encoders, head)
+    codes: Codes = encoders.encode(tf.zeros([1, 224, 224, 3]))
+    points = Scene().decode(codes).landmarks_mp
+    assert points is not None
+    assert float(tf.reduce_max(tf.abs(points))) < 1.0
+    assert float(tf.reduce_max(points[..., 1]) - tf.reduce_min(points[..., 1])) > 0.8
+
+
+def test_weights_travel_between_runs_by_network_name(tmp_path) -> None:
+    from training.checkpoint import Progress, State
+
+    first, second = (stages.build(CASES["readout"]).networks for _ in range(2))
+    State({f"network/{k}": m.variables for k, m in first.items()}).save(tmp_path / "checkpoints/best.npz", Progress(1))
+    assert initialise(second, [str(tmp_path)])[0].startswith("readout: ")
+    for a, b in zip(first["readout"].variables, second["readout"].variables, strict=True):
+        tf.debugging.assert_equal(a, b)
+
+
+def test_what_is_missing_is_told_in_one_line(tmp_path, batch: dict[str, tf.Tensor]) -> None:
+    for config, message in (
+        (replace(MOBILE, stage="coarse"), "weights.emotion=0"),
+        (replace(MOBILE, stage="readout"), "init=RUN_DIRECTORY"),
+        (replace(MOBILE, stage="distill"), "teacher=RUN_DIRECTORY"),
+        (replace(CASES["detail"], weights=QUIET), "VGG19"),
+        (replace(CASES["coarse"], weights=replace(QUIET, identity=0.2)), "VGGFace2"),
+        (replace(CASES["coarse"], init=(str(tmp_path),)), "no weights there"),
+    ):
+        with pytest.raises(UserError, match=message):
+            stages.build(config)
+    real = {name: value for name, value in batch.items() if name != "exp"}
+    with pytest.raises(UserError, match="data=synthetic"):
+        stages.build(CASES["coarse"]).terms(real, tf.constant(0, tf.int64), True)

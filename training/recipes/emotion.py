@@ -1,0 +1,15 @@
+"""The emotion recognition network on AffectNet, as released.
+
+Command: python training/train.py emotion --set data=affectnet:/data/AffectNet --set init=vggface2.npz
+Time: days on a CPU, hours on a GPU. Expected (EmoNet's cleaned test set, a comparable network): accuracy about 0.75.
+"""
+
+from training.config import Config
+
+config = Config(
+    stage="emotion",
+    data="affectnet:AffectNet",
+    batch_size=64,
+    learning_rate=1e-4,
+    patience=10,
+)
