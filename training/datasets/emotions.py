@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emoca_tf.emotion.circumplex import CIRCUMPLEX
 from training.datasets.source import EXPRESSIONS, UNKNOWN, Labels
 
 
@@ -87,18 +88,6 @@ RECIPES: dict[str, tuple[tuple[Action, ...], ...]] = {
     ),
 }
 """Class -> variants -> actions."""
-
-CIRCUMPLEX = {
-    "neutral": (0.0, 0.0),
-    "happy": (0.85, 0.35),
-    "sad": (-0.75, -0.35),
-    "surprise": (0.25, 0.85),
-    "fear": (-0.6, 0.85),
-    "disgust": (-0.8, 0.45),
-    "anger": (-0.7, 0.75),
-    "contempt": (-0.6, 0.3),
-}
-"""Class -> valence and arousal at full strength."""
 
 
 def sample_labels(count: int, seed: Sequence[int]) -> tuple[Labels, np.ndarray]:

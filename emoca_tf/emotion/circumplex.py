@@ -1,0 +1,19 @@
+"""Where the eight expressions lie in the plane of valence and arousal.
+
+A convention of ours after the circumplex model (Russell 1980): the order of the classes round the circle is the model's,
+the numbers are rounded by hand. They are no measurement; whatever is derived from them is approximate.
+"""
+
+from __future__ import annotations
+
+CIRCUMPLEX: dict[str, tuple[float, float]] = {
+    "neutral": (0.0, 0.0),
+    "happy": (0.85, 0.35),
+    "sad": (-0.75, -0.35),
+    "surprise": (0.25, 0.85),
+    "fear": (-0.6, 0.85),
+    "disgust": (-0.8, 0.45),
+    "anger": (-0.7, 0.75),
+    "contempt": (-0.6, 0.3),
+}
+"""Class -> valence and arousal at full strength, each -1..1."""

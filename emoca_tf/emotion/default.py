@@ -1,0 +1,120 @@
+"""The emotion network that comes with the package: small, freely licensed, and weaker than EMOCA's.
+
+It is the expression network of face-api.js (npm ``@vladmandic/face-api`` 1.7.15, MIT; see NOTICE), built anew from its
+published structure: four blocks of separable convolutions with summed outputs, global mean, one linear layer.
+
+How it differs from EMOCA's network (:func:`emoca_tf.emotion.recognition.emotion_resnet50`):
+
+* 256 features instead of 2048, 0.32 million parameters instead of 23.5 million, trained on undisclosed pictures
+  instead of AffectNet;
+* seven classes: **contempt is missing**, its logit is the constant :data:`NO_CONTEMPT`;
+* it knows neither valence nor arousal: both are **approximate**, the mean of the classes' places in
+  :data:`emoca_tf.emotion.circumplex.CIRCUMPLEX` under the class probabilities, ``v = sum_c p_c v_c``;
+* it looks at the middle of the crop (:data:`MARGIN`) at half the resolution and normalises the picture itself, so that
+  input and outputs are those of every other emotion network here.
+
+As an emotion loss it pulls mostly towards happy, neutral and surprise; fear and disgust are near chance in the wild.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib.resources import as_file, files
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from emoca_tf.emotion.circumplex import CIRCUMPLEX
+from emoca_tf.emotion.recognition import EXPRESSIONS
+from emoca_tf.encoders.resnet import IMAGE_SIZE
+from emoca_tf.io.npz import read_npz
+from emoca_tf.weights.torch_layout import load_state
+
+DATA_FILE = "default_emotion.npz"
+SIZE = 112
+MARGIN = 24
+"""Pixels cut off on every side of the 224 crop: the network was trained on tighter faces."""
+MEAN_RGB = (122.782, 117.001, 104.298)
+WIDTHS = (32, 64, 128, 256)
+NO_CONTEMPT = -40.0
+"""Logit of the class the network lacks: its probability stays below 1e-9, below every other."""
+
+
+def default_network(keras: ModuleType, name: str = "emotion_default") -> Any:
+    """Image ``[B, 224, 224, 3]`` RGB 0..1 -> ``features [B, 256]``, ``expression [B, 8]``, valence, arousal ``[B, 1]``.
+
+    Untrained, except that valence and arousal already follow from the expression; see :func:`load_default`.
+
+    Args:
+        keras: the Keras module to build with.
+        name: name of the model.
+    """
+    layers = keras.layers
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    x = layers.Cropping2D(MARGIN, name="middle")(image)
+    x = layers.Resizing(SIZE, SIZE, name="shrink")(x)
+    x = layers.Normalization(mean=[mean / 255 for mean in MEAN_RGB], variance=[1.0] * 3, name="normalise")(x)
+    for block, width in enumerate(WIDTHS):
+        x = _dense_block(keras, x, width, f"dense{block}", first=block == 0)
+    features = layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = layers.Dense(len(EXPRESSIONS), name="fc")(features)
+    probabilities = layers.Softmax(name="probabilities")(logits)
+    readouts = {
+        quantity: layers.Dense(1, use_bias=False, trainable=False, name=f"circumplex.rows.{row}.{row + 1}")
+        for row, quantity in enumerate(("valence", "arousal"))
+    }
+    outputs = {"features": features, "expression": logits}
+    model = keras.Model(image, outputs | {key: layer(probabilities) for key, layer in readouts.items()}, name=name)
+    for row, layer in enumerate(readouts.values()):
+        layer.set_weights([np.array([[CIRCUMPLEX[label][row]] for label in EXPRESSIONS], np.float32)])
+    return model
+
+
+def _dense_block(keras: ModuleType, x: Any, width: int, name: str, first: bool) -> Any:
+    """Four convolutions; each sees the rectified sum of all outputs before it, the first halves the resolution."""
+    layers = keras.layers
+
+    def separable(x: Any, index: int, strides: int = 1) -> Any:
+        conv = f"{name}.conv{index}"
+        x = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{conv}.depthwise")(x)
+        return layers.Conv2D(width, 1, name=f"{conv}.pointwise")(x)
+
+    if first:
+        x = layers.Conv2D(width, 3, 2, padding="same", name=f"{name}.conv0")(x)
+    else:
+        x = separable(x, 0, strides=2)
+    x = layers.ReLU(name=f"{name}.conv0.relu")(x)
+    total = x
+    for index in (1, 2, 3):
+        total = layers.Add(name=f"{name}.sum{index}")([total, separable(x, index)])
+        x = layers.ReLU(name=f"{name}.sum{index}.relu")(total)
+    return x
+
+
+def load_default(keras: ModuleType) -> Any:
+    """The network with its weights, frozen."""
+    with as_file(files("emoca_tf.emotion") / "data" / DATA_FILE) as path:
+        state = unpack(read_npz(path))
+    model = default_network(keras)
+    load_state(model, state, optional=("circumplex.*",))
+    model.trainable = False
+    return model
+
+
+def unpack(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The stored arrays as a torch-named float32 state: ``uint8 * scale + minimum`` where they are quantised."""
+    meta = json.loads(arrays["meta"].tobytes())
+    state = {name: value.astype(np.float32) for name, value in arrays.items() if name != "meta"}
+    for name, (scale, minimum) in meta["quantisation"].items():
+        state[name] = state[name] * np.float32(scale) + np.float32(minimum)
+    return with_contempt(state, [EXPRESSIONS.index(label) for label in meta["labels"]])
+
+
+def with_contempt(state: Mapping[str, np.ndarray], places: list[int]) -> dict[str, np.ndarray]:
+    """Seven classes into the rows of eight; the row nobody takes gets a constant logit."""
+    weight = np.zeros((len(EXPRESSIONS), state["fc.weight"].shape[1]), np.float32)
+    bias = np.full(len(EXPRESSIONS), NO_CONTEMPT, np.float32)
+    weight[places], bias[places] = state["fc.weight"], state["fc.bias"]
+    return {**state, "fc.weight": weight, "fc.bias": bias}
