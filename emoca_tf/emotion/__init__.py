@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ def load(source: Path | str = "default", keras: ModuleType | None = None) -> Any
         UserError: no such file, damaged, or no emotion network.
     """
     if keras is None:
-        import keras
+        keras = import_module("keras")
     from emoca_tf.emotion import default, recognition
     from emoca_tf.io.npz import read_npz
     from emoca_tf.weights.torch_layout import load_state
@@ -41,8 +42,8 @@ def load(source: Path | str = "default", keras: ModuleType | None = None) -> Any
         model = recognition.emotion_mobilenet(keras, "small" if width == SMALL_FEATURES else "large")
     else:
         raise UserError(
-            f"{source} holds no emotion network (neither backbone.conv1 nor backbone.conv_stem inside); give 'default', "
-            "or weights written by: emoca-tf import-weights"
+            f"{source} holds no emotion network (neither backbone.conv1 nor backbone.conv_stem inside); "
+            "give 'default', or weights written by: emoca-tf import-weights"
         )
     load_state(model, state, ignore=recognition.UNUSED)
     model.trainable = False

@@ -1,7 +1,7 @@
 """Where the eight expressions lie in the plane of valence and arousal.
 
-A convention of ours after the circumplex model (Russell 1980): the order of the classes round the circle is the model's,
-the numbers are rounded by hand. They are no measurement; whatever is derived from them is approximate.
+A convention of ours after the circumplex model (Russell 1980): the order of the classes round the circle is the
+model's, the numbers are rounded by hand. They are no measurement; whatever is derived from them is approximate.
 """
 
 from __future__ import annotations

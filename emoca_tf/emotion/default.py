@@ -81,10 +81,7 @@ def _dense_block(keras: ModuleType, x: Any, width: int, name: str, first: bool) 
         x = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{conv}.depthwise")(x)
         return layers.Conv2D(width, 1, name=f"{conv}.pointwise")(x)
 
-    if first:
-        x = layers.Conv2D(width, 3, 2, padding="same", name=f"{name}.conv0")(x)
-    else:
-        x = separable(x, 0, strides=2)
+    x = layers.Conv2D(width, 3, 2, padding="same", name=f"{name}.conv0")(x) if first else separable(x, 0, strides=2)
     x = layers.ReLU(name=f"{name}.conv0.relu")(x)
     total = x
     for index in (1, 2, 3):

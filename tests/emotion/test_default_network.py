@@ -123,7 +123,7 @@ def test_other_networks_load_by_their_names_and_strangers_are_refused(tmp_path):
 def test_build_refuses_other_packages_in_one_line(tmp_path):
     other = tmp_path / "other.tgz"
     other.write_bytes(b"not it")
-    with pytest.raises(UserError, match="expected @vladmandic/face-api@1.7.15"):
+    with pytest.raises(UserError, match=r"expected @vladmandic/face-api@1\.7\.15"):
         build_default.build(other)
     with pytest.raises(UserError, match="npm pack"):
         build_default.build(tmp_path / "none.tgz")

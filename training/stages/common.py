@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from emoca_tf import emotion
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
 from training.config import Config, from_json
@@ -80,7 +81,7 @@ def emotion_eye(config: Config) -> EmotionEye:
     if source == "none":
         raise UserError("the emotion loss is on but emotion_network=none; set weights.emotion=0 to train without it")
     if source == "default":
-        raise UserError("no default emotion network yet")
+        return EmotionEye(emotion.load("default"))
     stored = Path(source) / "config.json"
     family = from_json(stored.read_text(encoding="utf-8")).family if stored.is_file() else "resnet50"
     model = emotion_network(family)
