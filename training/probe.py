@@ -243,7 +243,16 @@ def interval(
         rows = np.concatenate([members[k] for k in rng.integers(len(members), size=len(members))])
         for name, value in measure(truth[rows], predicted[rows]).items():
             drawn.setdefault(name, []).append(value)
-    return {name: tuple(np.nanpercentile(values, [2.5, 97.5])) for name, values in drawn.items()}  # type: ignore[misc]
+    return {name: _percentiles(np.array(values)) for name, values in drawn.items()}
+
+
+def _percentiles(values: np.ndarray) -> tuple[float, float]:
+    """2.5 and 97.5; resamplings in which a measure does not exist (a constant has no correlation) do not count."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def measured(
