@@ -26,10 +26,14 @@ def ccc(truth: np.ndarray, prediction: np.ndarray) -> float:
 
 
 class Correlation:
-    """PCC and CCC over batches, by merging means and co-moments (Chan et al.), which is stable for any offset."""
+    """PCC, CCC, RMSE and SAGR over batches.
+
+    Means and co-moments are merged (Chan et al.), which is stable for any offset.
+    """
 
     def __init__(self) -> None:
         self.count = 0
+        self._same_sign = 0
         self._mean = np.zeros(2)
         self._moments = np.zeros((2, 2))
 
@@ -51,6 +55,7 @@ class Correlation:
         self._moments += centred @ centred.T + np.outer(shift, shift) * self.count * truth.size / total
         self._mean += shift * truth.size / total
         self.count = total
+        self._same_sign += int(np.sum(np.sign(truth) == np.sign(prediction)))
         return self
 
     def pcc(self) -> float:
@@ -61,6 +66,18 @@ class Correlation:
         spread = self._moments.trace() + max(self.count, 1) * (self._mean[0] - self._mean[1]) ** 2
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(2 * self._moments[0, 1] / np.float64(spread))
+
+
+    def rmse(self) -> float:
+        """NaN before the first value."""
+        if self.count == 0:
+            return float("nan")
+        squared = self._moments.trace() - 2 * self._moments[0, 1]
+        return float(np.sqrt(max(squared / self.count, 0.0) + (self._mean[0] - self._mean[1]) ** 2))
+
+    def sagr(self) -> float:
+        """See :func:`sagr`; NaN before the first value."""
+        return self._same_sign / self.count if self.count else float("nan")
 
 
 class Confusion:

@@ -17,6 +17,10 @@ def test_the_official_numbers_are_met() -> None:
         truth, prediction = golden["gt"], golden["pred"]
         for name, metric in (("RMSE", rmse), ("SAGR", sagr), ("PCC", pcc), ("CCC", ccc)):
             assert metric(truth, prediction) == pytest.approx(golden[name][0], abs=1e-9)
+            streamed = Correlation()
+            for start in range(0, len(truth), 50):
+                streamed.update(truth[start : start + 50], prediction[start : start + 50])
+            assert getattr(streamed, name.lower())() == pytest.approx(golden[name][0], abs=1e-9)
         confusion = Confusion(8).update(golden["label"], golden["pred_label"])
         assert confusion.accuracy() == pytest.approx(golden["ACC"][0], abs=1e-9)
 
@@ -36,6 +40,8 @@ def test_batches_equal_one_shot(values: np.ndarray, cut: int, offset: float) -> 
     whole = Correlation().update(values[:, 0], values[:, 1])
     parts = Correlation().update(values[:cut, 0], values[:cut, 1]).update(values[cut:, 0], values[cut:, 1])
     np.testing.assert_allclose([parts.pcc(), parts.ccc()], [whole.pcc(), whole.ccc()], atol=1e-6)
+    one_shot = [rmse(values[:, 0], values[:, 1]), sagr(values[:, 0], values[:, 1])]
+    np.testing.assert_allclose([parts.rmse(), parts.sagr()], one_shot, atol=1e-6)
 
 
 def test_confusion_gives_recall_and_f1() -> None:

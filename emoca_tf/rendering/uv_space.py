@@ -11,7 +11,7 @@ import numpy as np
 
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
-from emoca_tf.rendering.rasterizer import triangle_ids
+from emoca_tf.rendering.rasterizer import AREA_EPSILON, triangle_ids
 
 MASK_REGIONS = ("face", "left_eyeball", "right_eyeball", "eyeballs")
 
@@ -38,7 +38,7 @@ def corner_grid(head: HeadModel) -> np.ndarray:
 
 
 def uv_table(head: HeadModel, size: int = 256) -> UvTable:
-    """Rasterise the head's texture coordinates at ``size x size``."""
+    """Rasterise the head's texture coordinates at ``size x size``; weights as PyTorch3D makes them (trap 19)."""
     corners = corner_grid(head)
     flat = np.concatenate([corners.reshape(-1, 2), np.zeros((corners.shape[0] * 3, 1), np.float32)], 1)
     ids = triangle_ids(flat[None], np.arange(len(flat), dtype=np.int32).reshape(-1, 3), (size, size))[0]
@@ -52,7 +52,7 @@ def uv_table(head: HeadModel, size: int = 256) -> UvTable:
 
     edges = np.stack([edge(b, c), edge(c, a), edge(a, b)], -1)
     total = edges.sum(-1, keepdims=True)
-    weights = np.where(covered[..., None], edges / np.where(total == 0, 1, total), 0)
+    weights = np.where(covered[..., None], edges / (total + AREA_EPSILON), 0)
     vertex_ids = np.where(covered[..., None], np.asarray(head.f)[ids.clip(0)], 0)
     return UvTable(ids, vertex_ids.astype(np.int32), weights.astype(np.float32))
 
