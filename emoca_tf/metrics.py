@@ -67,7 +67,6 @@ class Correlation:
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(2 * self._moments[0, 1] / np.float64(spread))
 
-
     def rmse(self) -> float:
         """NaN before the first value."""
         if self.count == 0:
