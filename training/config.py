@@ -27,6 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "use_seg": ("rend", "gt", "intersection", "union"),
     "background": ("black", "input"),
     "eyelid_pairs": ("paired", "sorted"),
+    "schedule": ("constant", "cosine"),
     "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources"),
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
@@ -95,6 +96,7 @@ class Config:
         seed: of weights, data order and everything random.
         steps: length of the run.
         learning_rate: Adam's.
+        schedule: ``constant`` (as released), or ``cosine`` down to 0 at the last step.
         clip_norm: global norm the gradient is clipped to; 0 is off (as released).
         ema: decay of the averaged weights; 0 is off (as released).
         precision: Keras dtype policy of the networks; losses and the renderer stay in float32.
@@ -134,6 +136,7 @@ class Config:
     seed: int = 0
     steps: int = 100_000
     learning_rate: float = 5e-5
+    schedule: str = "constant"
     clip_norm: float = 0.0
     ema: float = 0.0
     precision: str = "float32"

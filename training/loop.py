@@ -35,7 +35,10 @@ class Trainer:
         self.replicas = strategy.num_replicas_in_sync
         self.variables = stage.learnt()
         with strategy.scope():
-            optimizer = keras.optimizers.Adam(config.learning_rate, epsilon=1e-8)
+            rate: Any = config.learning_rate
+            if config.schedule == "cosine":
+                rate = keras.optimizers.schedules.CosineDecay(rate, config.steps)
+            optimizer = keras.optimizers.Adam(rate, epsilon=1e-8)
             if config.precision == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             self.optimizer = optimizer
@@ -86,7 +89,7 @@ class Trainer:
     def _weighted(self, terms: Mapping[str, Any]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Sum of weight x term, and the unweighted terms, both as this replica's share of the whole batch's value."""
         parts = {name: term.value if term.summed else term.value / self.replicas for name, term in terms.items()}
-        loss = tf.add_n([terms[name].weight * value for name, value in parts.items() if terms[name].weight])
+        loss = tf.add_n([terms[name].weight * value for name, value in parts.items() if terms[name].counts])
         return loss, parts
 
     def _validation_step(self, batch: Batch) -> dict[str, tf.Tensor]:

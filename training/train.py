@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +76,8 @@ class Run:
 
         return distribute(shard, self.strategy)
 
-    def train(self, resume: bool) -> None:
-        """The loop: draw, step, watch, log, validate, keep."""
+    def train(self, resume: bool) -> int:
+        """The loop: draw, step, watch, log, validate, keep. Returns the exit code: 0, or 130 when interrupted."""
         from training.checkpoint import Progress
         from training.journal import Journal
 
@@ -111,11 +112,13 @@ class Run:
                 break
         if journal:
             journal.close()
-        if self.stop:
+        if self.stop and progress.step < config.steps:
             again = shlex.join(["python", "training/train.py", self.name, "--out", str(self.folder), "--resume"])
-            raise click.exceptions.Exit(_say(f"stopped at step {progress.step}; go on with: {again}", 130))
+            click.echo(f"stopped after step {progress.step}; go on with: {again}", err=True)
+            return 130
         if self.chief:
             self.finish(progress)
+        return 0
 
     def step(self, batch: Any, step: int) -> dict[str, float]:
         """One update; the values as Python numbers.
@@ -221,11 +224,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} hours" if seconds > 5400 else f"{seconds / 60:.1f} minutes"
 
 
-def _say(line: str, code: int) -> int:
-    click.echo(line, err=True)
-    return code
-
-
 def choose_folder(name: str, out: Path | None, resume: bool) -> Path:
     """Where the run lives: ``out``, or ``runs/NAME``, ``runs/NAME-2``, ... (the newest one to resume).
 
@@ -249,7 +247,8 @@ def check_same(stored: Config, config: Config) -> None:
     Raises:
         UserError: a setting differs that would change the result.
     """
-    changed = {key: values for key, values in differences(stored, config).items() if key not in RESUMABLE}
+    free = [key for key in RESUMABLE if key != "steps" or stored.schedule == "constant"]  # a schedule depends on steps
+    changed = {key: values for key, values in differences(stored, config).items() if key not in free}
     if changed:
         listed = "; ".join(f"{key} was {old}, now {new}" for key, (old, new) in changed.items())
         raise UserError(f"cannot resume with other settings: {listed}; start a new run with --out")
@@ -289,27 +288,29 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, resume: bo
     if chief:
         with atomic_path(folder / "config.json") as temporary:
             temporary.write_text(config.to_json(), encoding="utf-8")
-    with _stop_between_steps(job):
-        job.train(resume=resume and job.last.exists())
+    with stops_between_steps(job):
+        code = job.train(resume=resume and job.last.exists())
+    if code:
+        raise click.exceptions.Exit(code)
 
 
-class _stop_between_steps:  # noqa: N801 - used as a function
+@contextmanager
+def stops_between_steps(job: Run) -> Iterator[None]:
     """Ctrl-C and SIGTERM let the step end and the checkpoint be written; a second one ends at once."""
 
-    def __init__(self, job: Run) -> None:
-        self.job = job
-
-    def __enter__(self) -> None:
-        self.old = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self.job.stop:
+    def handle(number: int, frame: Any) -> None:
+        if job.stop:
             raise KeyboardInterrupt
-        self.job.stop = True
+        job.stop = True
 
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self.old.items():
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    old = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, old, strict=True):
             signal.signal(number, handler)
+        job.stop = False
 
 
 def main(argv: list[str] | None = None, entry: Callable[..., int] = run) -> int:

@@ -66,3 +66,19 @@ def test_a_batch_that_does_not_divide_and_a_damaged_tf_config_are_told(monkeypat
         monkeypatch.setenv("TF_CONFIG", text)
         with pytest.raises(UserError, match="TF_CONFIG"):
             prepare(CONFIG)
+
+
+@pytest.mark.slow
+def test_two_workers_render_and_train_the_coarse_stage_like_one(tmp_path: Path) -> None:
+    """The renderer's kernels run inside each worker."""
+    program = str(Path(toy.__file__).parents[2] / "training/train.py")
+    settings = [
+        "batch_size=4", f"steps={STEPS}", "checkpoint_every=20", "validate_every=20", "picture_every=20",
+        "validation_batches=1",
+    ]  # fmt: skip
+    arguments = ["default", *(part for setting in settings for part in ("--set", setting))]
+    run_workers([program, *arguments, "--out", str(tmp_path / "two")], timeout=1200)
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, program, *arguments, "--out", str(tmp_path / "one")]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    np.testing.assert_allclose(curve(tmp_path / "two"), curve(tmp_path / "one"), rtol=1e-4)

@@ -46,12 +46,18 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_what_learns_has_a_gradient_and_the_terms_are_finite(name: str, batch: dict[str, tf.Tensor]) -> None:
     stage = stages.build(CASES[name])
-    with tf.GradientTape() as tape:
-        terms = stage.terms(batch, tf.constant(0, tf.int64), learning=True)
-        loss = tf.add_n([term.weight * term.value for term in terms.values()])
     variables = stage.learnt()
-    gradients = tape.gradient(loss, [variable.value for variable in variables])
-    assert all(tf.math.is_finite(term.value) for term in terms.values())
+
+    @tf.function
+    def step() -> tuple[list[tf.Tensor | None], dict[str, tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            terms = stage.terms(batch, tf.constant(0, tf.int64), learning=True)
+            loss = tf.add_n([term.weight * term.value for term in terms.values()])
+        gradients = tape.gradient(loss, [variable.value for variable in variables])
+        return gradients, {name: term.value for name, term in terms.items()}
+
+    gradients, values = step()
+    assert all(tf.math.is_finite(value) for value in values.values())
     touched = [v.path for v, g in zip(variables, gradients, strict=True) if g is not None]
     assert len(touched) > 0.8 * len(variables)
     learnt = {id(variable) for variable in variables}

@@ -18,13 +18,18 @@ class Term(NamedTuple):
 
     Attributes:
         value: scalar; a mean over this replica's batch, or a sum over it.
-        weight: λ; 0 makes the term a metric that is shown and not learnt from.
+        weight: λ, a number or (drawn anew in each step) a scalar tensor; 0 makes the term a metric that is shown only.
         summed: True for sums over the batch (regularisers).
     """
 
     value: tf.Tensor
-    weight: float = 1.0
+    weight: Any = 1.0
     summed: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether the term is learnt from."""
+        return not isinstance(self.weight, int | float) or self.weight != 0
 
 
 class Stage:
@@ -71,4 +76,4 @@ class Stage:
 
 def active(terms: Mapping[str, Term]) -> dict[str, Term]:
     """The terms with a weight; the others are left out, so that they cost nothing."""
-    return {name: term for name, term in terms.items() if term.weight}
+    return {name: term for name, term in terms.items() if term.counts}

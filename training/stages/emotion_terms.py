@@ -45,5 +45,5 @@ def emotion_terms(
         shares = tf.random.stateless_uniform([4], common.seed(config, step))
         shares /= tf.reduce_sum(shares)
     for share, (name, value) in zip(tf.unstack(shares), values.items(), strict=True):
-        terms[name] = Term(value, weights.valence_arousal * share)
+        terms[name] = Term(value, weights.valence_arousal * share if weights.valence_arousal else 0.0)
     return terms
