@@ -21,7 +21,10 @@ A batch is a dict of tensors:
 
 from __future__ import annotations
 
+import atexit
+import functools
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -201,15 +204,37 @@ def _template(source: Source, seed: int) -> _Row:
     raise UserError(f"no batch can be made: {why}")
 
 
+_closing = threading.Event()
+_running: set[int] = set()  # generators that execute Python right now
+
+
+@atexit.register
+def _close() -> None:
+    """Keep TensorFlow's threads out of Python while the interpreter goes down; they would hang or crash there."""
+    _closing.set()
+    deadline = time.monotonic() + 5
+    while _running and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
+@functools.cache
+def _single_threaded_opencv() -> None:
+    """Rows are made side by side already; OpenCV's own threads would only get in their way."""
+    cv2.setNumThreads(1)
+
+
 def _prefetched(
     maker: _Rows, template: _Row, batch_size: int, step: int, shard: tuple[int, int], workers: int
 ) -> Iterator[_Row]:
     """Batches in order; rows of the next ones are made meanwhile by ``workers`` threads."""
+    _single_threaded_opencv()
     ahead = 2 + workers // batch_size
     pending: deque[tuple[_Row, list[Future[bool]]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="input", initializer=cv2.setNumThreads, initargs=(1,))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="input")
+    me = id(pending)
     try:
-        while True:
+        while not _closing.is_set():
+            _running.add(me)
             while len(pending) < ahead:
                 first = (step * shard[1] + shard[0]) * batch_size
                 length = maker.batch_length(first, batch_size)
@@ -223,11 +248,16 @@ def _prefetched(
                 return
             arrays, futures = pending.popleft()
             done = np.array([future.result() for future in futures])
+            _running.discard(me)
             if done.all():
                 yield arrays
             elif done.any():
                 yield {k: v[done] for k, v in arrays.items()}
+    except RuntimeError as error:
+        if "cannot schedule new futures" not in str(error):  # that one means: the program ends
+            raise
     finally:
+        _running.discard(me)
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -19,10 +19,16 @@ SHIFT = 4  # cv2 draws in 1/16 pixels
 _FULL = (255,)
 
 
-def smooth_noise(size: int, cells: int, channels: int, rng: np.random.Generator) -> np.ndarray:
-    """``[size, size, channels]`` float32 in 0..1 with features of ``size / cells`` pixels."""
-    small = rng.random((cells, cells, channels), np.float32)
-    return np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1).reshape(size, size, channels)
+def smooth_noise(size: int, cells: int, rng: np.random.Generator) -> np.ndarray:
+    """``[size, size]`` float32 in 0..1 with features of ``size / cells`` pixels."""
+    small = rng.random((cells, cells), np.float32)
+    return np.clip(cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC), 0, 1)
+
+
+def ramp(t: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Picture ``[S, S, 3]`` uint8 between two colours (0..255) by ``t`` (0..1)."""
+    steps = np.linspace(first, second, 256).astype(np.uint8)[:, None]
+    return cv2.applyColorMap((t * 255).astype(np.uint8), steps)
 
 
 def paint(rng: np.random.Generator) -> np.ndarray:
@@ -40,11 +46,9 @@ def background(size: int, rng: np.random.Generator) -> np.ndarray:
     if kind < 0.35:
         angle = rng.uniform(0, 2 * np.pi)
         x, y = np.meshgrid(*2 * [np.linspace(-1, 1, size, dtype=np.float32)])
-        t = (0.5 + 0.5 * (x * np.cos(angle) + y * np.sin(angle)) / 1.42)[..., None]
-        return (first * (1 - t) + second * t).astype(np.uint8)
+        return ramp(0.5 + 0.5 * (x * np.cos(angle) + y * np.sin(angle)) / 1.42, first, second)
     if kind < 0.55:
-        t = smooth_noise(size, int(rng.integers(3, 9)), 1, rng)
-        return (first * (1 - t) + second * t).astype(np.uint8)
+        return ramp(smooth_noise(size, int(rng.integers(3, 9)), rng), first, second)
     picture = np.tile(first.astype(np.uint8), (size, size, 1))
     for _ in range(int(rng.integers(4, 14))):
         colour = tuple(int(v) for v in paint(rng))
@@ -64,15 +68,15 @@ def hair_colour(rng: np.random.Generator) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _streaks(size: int, pattern: int) -> np.ndarray:
-    """``[size, size, 1]`` brightness of hair: noise drawn out along one direction."""
+    """``[size, size, 1]`` float32 brightness of hair: noise drawn out along one direction."""
     rng = np.random.default_rng(pattern)
     streaks = cv2.resize(rng.random((8, size), np.float32), (size, size), interpolation=cv2.INTER_LINEAR)
-    return 0.55 + 0.6 * streaks[..., None] + 0.35 * (smooth_noise(size, 10, 1, rng) - 0.5)
+    return (0.55 + 0.6 * streaks + 0.35 * (smooth_noise(size, 10, rng) - 0.5))[..., None]
 
 
 def strands(size: int, colour: np.ndarray, pattern: int) -> np.ndarray:
-    """Hair-like texture ``[size, size, 3]`` uint8, one of 16 patterns."""
-    return np.clip(colour * _streaks(size, pattern % 16), 0, 255).astype(np.uint8)
+    """Hair-like texture ``[size, size, 3]`` float32, 0..255, one of 16 patterns."""
+    return np.minimum(colour.astype(np.float32) * _streaks(size, pattern % 16), np.float32(255))
 
 
 def hair_behind(picture: np.ndarray, points: np.ndarray, colour: np.ndarray, rng: np.random.Generator) -> None:
@@ -84,7 +88,7 @@ def hair_behind(picture: np.ndarray, points: np.ndarray, colour: np.ndarray, rng
     centre = ((low[0] + high[0]) / 2, low[1] + height * length / 2)
     axes = (width * rng.uniform(0.5, 0.66), height * length * rng.uniform(0.52, 0.6))
     ellipse(shape, centre, axes, 0.0)
-    blend(picture, strands(len(picture), colour * 0.8, int(rng.integers(16))), shape)
+    blend(picture, strands(len(picture), colour * 0.8, int(rng.integers(16))).astype(np.uint8), shape)
 
 
 def clothes(picture: np.ndarray, points: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -100,8 +104,8 @@ def clothes(picture: np.ndarray, points: np.ndarray, rng: np.random.Generator) -
     shape = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillPoly(shape, [np.round(polygon * 2**SHIFT).astype(np.int32)], _FULL, cv2.LINE_AA, SHIFT)
     first, second = paint(rng), paint(rng)
-    t = smooth_noise(len(picture), int(rng.choice([2, 4, 30, 60])), 1, rng) * rng.uniform(0, 0.8)
-    blend(picture, (first * (1 - t) + second * t).astype(np.uint8), shape)
+    pattern = smooth_noise(len(picture), int(rng.choice([2, 4, 30, 60])), rng) * np.float32(rng.uniform(0, 0.8))
+    blend(picture, ramp(pattern, first, second), shape)
     return shape
 
 
@@ -155,7 +159,7 @@ def thing_in_front(
         for k in range(int(rng.integers(2, 5))):
             place = root + across * width * 0.12 * (k - 1.5)
             ellipse(shape, tuple(place), (width * rng.uniform(0.22, 0.34), width * 0.065), angle)
-        texture = skin * (0.85 + 0.3 * smooth_noise(size, 12, 1, rng))
+        texture = ramp(smooth_noise(size, 12, rng), skin * 0.85, np.minimum(skin * 1.15, 255))
     elif kind == 1:  # a box or a ball
         place = face[int(rng.integers(0, 68))] + rng.normal(0, width * 0.15, 2)
         if rng.random() < 0.5:
@@ -163,7 +167,7 @@ def thing_in_front(
             cv2.fillPoly(shape, [np.round(cv2.boxPoints(box)).astype(np.int32)], _FULL, cv2.LINE_AA)
         else:
             ellipse(shape, tuple(place), tuple(width * rng.uniform(0.08, 0.22, 2)), float(rng.uniform(0, 180)))
-        texture = paint(rng) * (0.5 + smooth_noise(size, int(rng.integers(3, 12)), 1, rng))
+        texture = ramp(smooth_noise(size, int(rng.integers(3, 12)), rng), paint(rng), paint(rng))
     else:  # a fringe
         brow = face[17:27].mean(0)
         up = brow - face[8]
@@ -172,8 +176,8 @@ def thing_in_front(
             end = brow + up * rng.uniform(-0.15, 0.3) + (face[16] - face[0]) * rng.uniform(-0.5, 0.5)
             a, b = (tuple(int(v) for v in np.round(p * 2**SHIFT)) for p in (start, end))
             cv2.line(shape, a, b, _FULL, max(2, round(width * rng.uniform(0.03, 0.12))), cv2.LINE_AA, SHIFT)
-        texture = strands(size, hair, int(rng.integers(16)))
-    blend(picture, np.clip(texture, 0, 255).astype(np.uint8), cv2.GaussianBlur(shape, (0, 0), 0.8))
+        texture = strands(size, hair, int(rng.integers(16))).astype(np.uint8)
+    blend(picture, texture, cv2.GaussianBlur(shape, (0, 0), 0.8))
     return shape
 
 

@@ -146,6 +146,10 @@ class _Hair:
         self.hairline = float(rng.uniform(-0.006, 0.014))  # metres that it lies below the scalp's border
         self.texture_seed = int(rng.integers(2**31))
 
+    def cover_at(self, depth: np.ndarray) -> np.ndarray:
+        """How much of the skin hair hides, 0..1, by the depth in the scalp (metres)."""
+        return np.clip((depth + np.float32(self.hairline)) * np.float32(200), 0, 1) * np.float32(self.cover)
+
 
 class _Stage:
     """Head, albedo and renderer; one image at a time, so that a picture never depends on its neighbours.
@@ -160,7 +164,9 @@ class _Stage:
         self.corners = corner_grid(head)
         self.mean = albedo.mean.astype(np.float32)
         self.basis = np.ascontiguousarray(albedo.basis.reshape(-1, albedo.basis.shape[-1]), np.float32)
-        self.scalp, self.table = _depth_in_scalp(head), uv_table(head, albedo.mean.shape[0])
+        self.scalp = _depth_in_scalp(head)
+        table = uv_table(head, albedo.mean.shape[0])
+        self.scalp_texels = np.einsum("ijk,ijk->ij", self.scalp[table.vertex_ids], table.weights)[..., None]
         self.in_face, self.in_mouth = (_triangles(head, names) for names in (MASK_REGIONS, ("teeth", "tongue")))
         self.mp_rows = np.arange(N_MEDIAPIPE) if head.mediapipe_indices is None else head.mediapipe_indices
         self.flame = Flame(head)
@@ -199,7 +205,7 @@ class _Stage:
         image = draw(
             tf.constant(points),
             vertex_normals(vertices, self.faces),
-            tf.constant(self._texture(codes["tex"], hair, hairy)[None]),
+            tf.constant(self._texture(codes["tex"], hair)[None]),
             tf.constant(codes["light"][None]),
             Fragments(tf.constant(ids), tf.zeros([0]), self.faces),
             self.corners,
@@ -207,10 +213,11 @@ class _Stage:
         ids = ids[0]
         alpha, seen = ids >= 0, ids.clip(0)
         image[self.in_mouth[seen] & alpha] *= 0.6  # little light falls into a mouth
+        face = self.in_face & (hairy[self.faces].mean(1) < 0.5)
         return _Shot(
             image=image,
             alpha=alpha,
-            face=self.in_face[seen] & alpha & (hairy[self.faces].mean(1) < 0.5)[seen],
+            face=face[seen] & alpha,
             depth=np.where(alpha, points[0, :, 2][self.faces].max(1)[seen], np.inf) + _DEPTH_TOLERANCE * cam[0],
             points=points[0],
             cam=cam,
@@ -225,16 +232,15 @@ class _Stage:
         above = self.scalp + np.float32(hair.hairline)
         noise = np.random.default_rng(hair.texture_seed).normal(0, 0.12, len(above)).astype(np.float32)
         rise = np.clip(above / _HAIR_SLOPE, 0, 1) * np.float32(hair.volume) * (1 + noise)
-        return rise, np.clip(above / 0.005, 0, 1) * np.float32(hair.cover)
+        return rise, hair.cover_at(self.scalp)
 
-    def _texture(self, code: np.ndarray, hair: _Hair | None, hairy: np.ndarray) -> np.ndarray:
+    def _texture(self, code: np.ndarray, hair: _Hair | None) -> np.ndarray:
         texture = (self.basis @ code).reshape(self.mean.shape)
         texture += self.mean
         np.clip(texture, 0.02, 1, out=texture)
         if hair is not None and hair.volume:
-            strands = scenery.strands(len(texture), hair.colour, hair.texture_seed).astype(np.float32) / np.float32(255)
-            cover = np.einsum("ijk,ijk->ij", hairy[self.table.vertex_ids], self.table.weights)
-            texture += (strands - texture) * cv2.GaussianBlur(cover, (0, 0), 1.0)[..., None]
+            strands = scenery.strands(len(texture), hair.colour / 255, hair.texture_seed)
+            texture += (strands - texture) * hair.cover_at(self.scalp_texels)
         return texture
 
 
