@@ -52,7 +52,8 @@ def uv_table(head: HeadModel, size: int = 256) -> UvTable:
 
     edges = np.stack([edge(b, c), edge(c, a), edge(a, b)], -1)
     total = edges.sum(-1, keepdims=True)
-    weights = np.where(covered[..., None], edges / (total + AREA_EPSILON), 0)
+    divisor = np.where(np.abs(total + AREA_EPSILON) < AREA_EPSILON / 2, -AREA_EPSILON / 2, total + AREA_EPSILON)
+    weights = np.where(covered[..., None], edges / divisor, 0)
     vertex_ids = np.where(covered[..., None], np.asarray(head.f)[ids.clip(0)], 0)
     return UvTable(ids, vertex_ids.astype(np.int32), weights.astype(np.float32))
 
