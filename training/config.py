@@ -101,6 +101,7 @@ class Config:
         ema: decay of the averaged weights; 0 is off (as released).
         precision: Keras dtype policy of the networks; losses and the renderer stay in float32.
         freeze_head: keep the emotion network's last layer at its random start, as the original did by mistake.
+        class_weights: weigh the expressions' cross-entropy by inverse frequency (off in the release).
         shake: random weights of the valence/arousal terms at each step.
         use_seg: which mask the photometric loss and the composite use.
         background: behind the rendered head.
@@ -142,6 +143,7 @@ class Config:
     precision: str = "float32"
     freeze_head: bool = False
     shake: bool = True
+    class_weights: bool = False
     use_seg: str = "rend"
     background: str = "black"
     eyelid_pairs: str = "paired"

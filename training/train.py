@@ -61,6 +61,7 @@ class Run:
         self.sources = (open_sources or inputs.open_sources)(config)
         with self.strategy.scope():
             self.stage = (build_stage or stages.build)(config)
+        self.stage.prepare(self.sources.training.labels)
         self.trainer = Trainer(self.stage, config, self.strategy)
         self.state = self.trainer.state()
         self.last, self.best = folder / "checkpoints/last.npz", folder / "checkpoints/best.npz"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -14,6 +15,7 @@ from training import inputs, stages
 from training.config import Config, Weights
 from training.networks import Reconstruction, initialise, start_in_view
 from training.scene import Scene
+from training.stages.emotion_terms import emotion_terms, expression_weights
 
 MOBILE = Config(
     family="mobilenet_v3", emotion_network="none", batch_size=2, data_size=4, augment="none", balanced=False
@@ -122,3 +124,24 @@ def test_what_is_missing_is_told_in_one_line(tmp_path, batch: dict[str, tf.Tenso
     real = {name: value for name, value in batch.items() if name != "exp"}
     with pytest.raises(UserError, match="data=synthetic"):
         stages.build(CASES["coarse"]).terms(real, tf.constant(0, tf.int64), True)
+
+
+def test_class_weights_make_a_rare_class_count_more(batch: dict[str, tf.Tensor]) -> None:
+    from training.datasets.source import Labels
+
+    labels = Labels.of_classes(np.array([0] * 9 + [1]))
+    seen = {
+        "expression": tf.constant([[2.0] + [0.0] * 7] * 2),
+        "valence": tf.zeros([2, 1]),
+        "arousal": tf.zeros([2, 1]),
+    }
+    rare = batch | {"expression": tf.constant([0, 1])}
+    values = {}
+    for weighted in (False, True):
+        config = replace(CASES["readout"], class_weights=weighted)
+        weights = expression_weights(config, labels)
+        terms = emotion_terms(config, rare, seen, tf.constant(0, tf.int64), False, weights)
+        values[weighted] = float(terms["expression"].value)
+    assert values[True] > 1.3 * values[False]  # the one of class 1 is the wrong one
+    with pytest.raises(UserError, match="has none"):
+        expression_weights(replace(CASES["readout"], class_weights=True), Labels.unknown(3))

@@ -51,6 +51,9 @@ class Stage:
         """The variables that the optimiser changes, in a fixed order."""
         return [variable for name in self.learning for variable in self.networks[name].trainable_variables]
 
+    def prepare(self, labels: Any) -> None:
+        """Called once with the training data's :class:`training.datasets.source.Labels`, before the first step."""
+
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
         """The loss terms of a batch.
 

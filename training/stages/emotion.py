@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from training.config import Config
+from training.datasets.source import Labels
 from training.networks import emotion_network, initialise
 from training.pictures import emotion_bars
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
-from training.stages.emotion_terms import emotion_terms
+from training.stages.emotion_terms import emotion_terms, expression_weights
 
 
 class Emotion(Stage):
@@ -25,6 +26,7 @@ class Emotion(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.class_weights: tf.Tensor | None = None
         self.networks = {"emotion": emotion_network(config.family)}
         self.learning = ("emotion",)
         self.loaded = initialise(self.networks, config.init)
@@ -36,9 +38,12 @@ class Emotion(Stage):
         head = {id(v) for layer in self.networks["emotion"].layers if "linear" in layer.name for v in layer.variables}
         return [variable for variable in variables if id(variable) not in head]
 
+    def prepare(self, labels: Labels) -> None:
+        self.class_weights = expression_weights(self.config, labels)
+
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
         seen = self.networks["emotion"](batch["image"], training=learning)
-        return emotion_terms(self.config, batch, seen, step, learning)
+        return emotion_terms(self.config, batch, seen, step, learning, self.class_weights)
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         return emotion_pictures(batch, self.networks["emotion"](batch["image"][: common.SHOWN], training=False))

@@ -7,13 +7,34 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from emoca_tf import losses
+from emoca_tf.emotion.recognition import EXPRESSIONS
+from emoca_tf.errors import UserError
 from training.config import Config
+from training.datasets.source import Labels
 from training.stages import common
 from training.stages.base import Batch, Term
 
 
+def expression_weights(config: Config, labels: Labels) -> tf.Tensor | None:
+    """``[8]`` inverse frequencies if the configuration asks for them.
+
+    Raises:
+        UserError: no picture has an expression.
+    """
+    if not config.class_weights:
+        return None
+    if not (labels.expression >= 0).any():
+        raise UserError("class_weights=true needs expression labels and this data has none")
+    return tf.constant(losses.class_weights(labels.expression, len(EXPRESSIONS)))
+
+
 def emotion_terms(
-    config: Config, batch: Batch, seen: Mapping[str, tf.Tensor], step: tf.Tensor, learning: bool
+    config: Config,
+    batch: Batch,
+    seen: Mapping[str, tf.Tensor],
+    step: tf.Tensor,
+    learning: bool,
+    class_weights: tf.Tensor | None = None,
 ) -> dict[str, Term]:
     """The terms of one batch.
 
@@ -23,6 +44,7 @@ def emotion_terms(
         seen: ``expression [B, 8]`` logits, ``valence [B, 1]``, ``arousal [B, 1]``.
         step: seeds the random weights.
         learning: validation weighs every term with 1, as the original.
+        class_weights: ``[8]`` of the cross-entropy, or None.
     """
     logits = tf.cast(seen["expression"], tf.float32)
     valence, arousal = (tf.cast(seen[name][:, 0], tf.float32) for name in ("valence", "arousal"))
@@ -31,7 +53,7 @@ def emotion_terms(
     right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
     known = tf.cast(labels >= 0, tf.float32)
     terms = {
-        "expression": Term(losses.expression_cross_entropy(labels, logits), weights.expression),
+        "expression": Term(losses.expression_cross_entropy(labels, logits, class_weights), weights.expression),
         "accuracy": Term(tf.math.divide_no_nan(tf.reduce_sum(right * known), tf.reduce_sum(known)), 0.0),
     }
     values = {

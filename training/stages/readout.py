@@ -15,12 +15,13 @@ from emoca_tf.codes import Codes
 from emoca_tf.emotion.readout import readout_input
 from emoca_tf.errors import UserError
 from training.config import Config
+from training.datasets.source import Labels
 from training.networks import Reconstruction, initialise, readout_network
 from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
 from training.stages.emotion import emotion_pictures
-from training.stages.emotion_terms import emotion_terms
+from training.stages.emotion_terms import emotion_terms, expression_weights
 
 
 class Readout(Stage):
@@ -28,6 +29,7 @@ class Readout(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.class_weights: tf.Tensor | None = None
         self.scene = Scene(config.head, config.albedo)
         self.networks = {"readout": readout_network(self.scene.model)}
         self.learning = ("readout",)
@@ -45,9 +47,14 @@ class Readout(Stage):
             return common.true_codes(batch, "coarse_codes=truth")
         return self.encoders.encode(batch["image"])
 
+    def prepare(self, labels: Labels) -> None:
+        self.class_weights = expression_weights(self.config, labels)
+
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
         codes = tf.stop_gradient(readout_input(self.codes(batch)))
-        return emotion_terms(self.config, batch, self.networks["readout"](codes, training=learning), step, learning)
+        return emotion_terms(
+            self.config, batch, self.networks["readout"](codes, training=learning), step, learning, self.class_weights
+        )
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         few = {name: value[: common.SHOWN] for name, value in batch.items()}
