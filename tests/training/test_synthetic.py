@@ -9,6 +9,7 @@ from emoca_tf.rendering.albedo import Albedo
 from emoca_tf.rendering.camera import project
 from emoca_tf.rendering.renderer import Renderer
 from emoca_tf.rendering.shading import spherical_harmonics
+from training.datasets.augment import COARSE
 from training.datasets.crops import CODES
 from training.datasets.pipeline import batches
 from training.datasets.source import EXPRESSIONS, Source
@@ -90,6 +91,13 @@ def test_labels_are_spread_over_the_classes_and_the_plane():
     assert happy > 0.4 > -0.3 > sad
 
 
+def test_no_face_is_black_or_burnt_out():
+    bare = Synthetic(200, seed=9, clutter=False)
+    for i in range(25):
+        example = bare.example(i)
+        assert 25 < example["image"][example["mask"] > 0].mean() < 225
+
+
 def test_a_lamp_shines_like_lambert():
     rng = np.random.default_rng(0)
     normals = rng.normal(size=(1, 2000, 3)).astype(np.float32)
@@ -113,3 +121,11 @@ def test_without_clutter_the_picture_is_the_renderers_and_the_mask_its_face():
         face = rendered.mask.numpy()[0, ..., 0] > 0.5
         assert np.abs(example["image"] - expected)[face].mean() < 0.3  # rounding to whole grey levels
         assert ((example["mask"] > 0) != face).mean() < 0.01
+
+
+def test_the_number_of_threads_does_not_change_a_bit():
+    one, four = (
+        next(iter(batches(Synthetic(64, seed=5), batch_size=6, seed=1, augment=COARSE, workers=w))) for w in (1, 4)
+    )
+    for key in one:
+        np.testing.assert_array_equal(one[key].numpy(), four[key].numpy(), err_msg=key)

@@ -23,7 +23,7 @@ from emoca_tf.rendering.deferred import draw
 from emoca_tf.rendering.normals import vertex_normals
 from emoca_tf.rendering.rasterizer import Fragments, triangle_ids
 from emoca_tf.rendering.shading import BAND_FACTORS
-from emoca_tf.rendering.uv_space import MASK_REGIONS, corner_grid, uv_table
+from emoca_tf.rendering.uv_space import MASK_REGIONS, corner_grid, face_mask, uv_table
 from training.datasets import scenery
 from training.datasets.emotions import Performer, sample_labels
 from training.datasets.landmarks import N_MEDIAPIPE
@@ -31,6 +31,7 @@ from training.datasets.source import Labels
 
 _LABELS, _PERSON, _IMAGE = 0, 1, 2  # independent random streams of one seed
 _HAIR_SLOPE = 0.03  # metres over which hair rises from the hairline
+_EXPOSURE = (0.38, 0.75)  # brightness of skin that faces the camera
 _DEPTH_TOLERANCE = 0.006  # metres a landmark may lie behind the surface seen at its pixel
 
 
@@ -112,7 +113,7 @@ class Synthetic:
             "tex": tex,
             "exp": exp,
             "pose": [*_axis_angle(turn), jaw, rng.normal(0, 0.01), 0],
-            "light": random_light(rng),
+            "light": exposed(random_light(rng), self._stage.tone(np.asarray(tex, np.float32))),
             "neck_pose": neck,
             "eye_pose": eyes,
         }
@@ -164,6 +165,9 @@ class _Stage:
         self.corners = corner_grid(head)
         self.mean = albedo.mean.astype(np.float32)
         self.basis = np.ascontiguousarray(albedo.basis.reshape(-1, albedo.basis.shape[-1]), np.float32)
+        skin = face_mask(head, albedo.mean.shape[0])[..., 0] > 0.5
+        self.mean_tone = float(self.mean[skin].mean())
+        self.tone_basis = self.basis.reshape(*skin.shape, 3, -1)[skin].mean((0, 1))
         self.scalp = _depth_in_scalp(head)
         table = uv_table(head, albedo.mean.shape[0])
         self.scalp_texels = np.einsum("ijk,ijk->ij", self.scalp[table.vertex_ids], table.weights)[..., None]
@@ -224,6 +228,10 @@ class _Stage:
             marks68=_projected(marks68, cam),
             marks=None if marks is None else _projected(marks, cam),
         )
+
+    def tone(self, code: np.ndarray) -> float:
+        """Mean albedo of a face, 0..1."""
+        return float(self.mean_tone + self.tone_basis @ code)
 
     def _hair(self, hair: _Hair | None) -> tuple[np.ndarray, np.ndarray]:
         """``[V]`` metres that hair rises above the skin, and ``[V]`` how much of the skin it hides."""
@@ -319,6 +327,13 @@ def random_light(rng: np.random.Generator) -> np.ndarray:
         direction = rng.normal([0, 0.35, 0.7], [0.7, 0.5, 0.4])
         light += lamp(direction / np.linalg.norm(direction))[:, None] * strength * _tint(rng)
     return light
+
+
+def exposed(light: np.ndarray, tone: float) -> np.ndarray:
+    """Light made so strong or weak that a face of albedo ``tone`` is neither black nor burnt out, as cameras do it."""
+    frontal = light.mean(1) @ (np.array(BAND_FACTORS) * [1, 0, 0, 1, 0, 0, 0, 0, 2])
+    brightness = max(frontal * tone, 1e-3)
+    return light * (np.clip(brightness, *_EXPOSURE) / brightness)
 
 
 def lamp(direction: np.ndarray) -> np.ndarray:
