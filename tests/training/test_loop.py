@@ -171,3 +171,33 @@ def test_resuming_with_other_settings_is_refused_but_a_longer_run_is_not() -> No
     check_same(CONFIG, replace(CONFIG, steps=99))
     with pytest.raises(UserError, match=r"learning_rate was 0.01, now 1"):
         check_same(CONFIG, replace(CONFIG, learning_rate=1.0))
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains_and_leaves_float32_weights(precision: str, tmp_path: Path) -> None:
+    import keras
+
+    try:
+        job = toy_run(tmp_path / "run", replace(CONFIG, precision=precision))
+        batches = job.batches(0)
+        values = [job.step(next(batches), step)["loss"] for step in range(8)]
+        layer = job.stage.networks["toy"].layers[2]
+        assert layer.compute_dtype == precision.removeprefix("mixed_")
+        assert all(str(v.dtype) in ("float32", "<dtype: 'float32'>") for v in job.trainer.variables)
+        assert values[-1] < values[0]
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def test_a_cosine_schedule_ends_at_zero_and_fixes_the_length(tmp_path: Path) -> None:
+    config = replace(CONFIG, schedule="cosine", steps=4)
+    job = toy_run(tmp_path / "run", config)
+    batches = job.batches(0)
+    moves = []
+    for step in range(5):
+        before = job.trainer.variables[0].numpy()
+        job.step(next(batches), step)
+        moves.append(np.abs(job.trainer.variables[0].numpy() - before).max())
+    assert moves[0] > moves[2] > moves[4] == 0
+    with pytest.raises(UserError, match="steps was 4, now 8"):
+        check_same(config, replace(config, steps=8))

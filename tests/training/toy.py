@@ -61,7 +61,7 @@ class ToyStage(Stage):
         self.learning, self.loaded = ("toy",), []
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        seen = self.networks["toy"](batch["image"], training=learning)
+        seen = tf.cast(self.networks["toy"](batch["image"], training=learning), tf.float32)
         noise = tf.random.stateless_normal([], tf.stack([tf.constant(self.config.seed, tf.int64), step]))
         error = tf.reduce_mean((seen + 0.01 * noise * float(learning) - batch["exp"]) ** 2)
         error = tf.where(step == self.breaks_at, tf.constant(np.nan, tf.float32), error)
