@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,20 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_shards(raw, made, tmp_path
     assert result.exit_code == 0
     assert calls == 4 + 3  # the finished shard of two pictures was not made again
     assert [s.sha256 for s in Index.load(output).shards] == [s.sha256 for s in Index.load(made).shards]
+
+
+def test_a_deleted_shard_is_made_again_and_a_changed_one_stops_the_run(raw, made, tmp_path):
+    output = tmp_path / "out"
+    shutil.copytree(made, output)
+    first = output / Index.load(made).shards[0].file
+    content = first.read_bytes()
+    first.write_bytes(content + b"x")
+    result = run(raw, output)
+    assert result.exit_code == 2
+    assert "delete it and run prepare.py again" in result.output
+    first.unlink()
+    assert run(raw, output).exit_code == 0
+    assert first.read_bytes() == content
 
 
 @pytest.mark.slow

@@ -77,11 +77,11 @@ def test_the_face_fills_the_crop_and_most_landmarks_are_seen(source):
 def test_something_in_front_of_the_face_is_not_in_the_mask(source):
     plain = Synthetic(64, seed=5, images_per_person=2, clutter=False)
     smaller = 0
-    for i in range(40):
+    for i in range(20):
         cluttered, bare = source.example(i)["mask"] > 0, plain.example(i)["mask"] > 0
         assert (cluttered & ~bare).sum() <= 0.03 * bare.sum()  # hair lifts its surface a little
         smaller += cluttered.sum() < 0.97 * bare.sum()
-    assert smaller > 5
+    assert smaller > 2
 
 
 def test_labels_are_spread_over_the_classes_and_the_plane():
@@ -93,7 +93,7 @@ def test_labels_are_spread_over_the_classes_and_the_plane():
 
 def test_no_face_is_black_or_burnt_out():
     bare = Synthetic(200, seed=9, clutter=False)
-    for i in range(25):
+    for i in range(12):
         example = bare.example(i)
         assert 25 < example["image"][example["mask"] > 0].mean() < 225
 

@@ -200,13 +200,17 @@ def prepare(
     jobs = jobs_of(source, settings, masks)
     output.mkdir(parents=True, exist_ok=True)
     index = _resumed(output, _run(source, settings, shard_size, masks), len(jobs))
+    for number in _lost(output, index):
+        rows = range(number * shard_size, min((number + 1) * shard_size, len(jobs)))
+        with _results(jobs[rows.start : rows.stop], workers) as results:
+            index.shards[number] = _finished_shard(output, number, source, rows, list(results))
+        index.save(output)
     with (
         _results(jobs[index.seen :], workers) as results,
         tqdm(total=len(jobs), initial=index.seen, unit="image", smoothing=0.05, disable=None) as bar,
     ):
         while index.seen < len(jobs):
-            first = index.seen
-            rows = range(first, min(first + shard_size, len(jobs)))
+            rows = range(index.seen, min(index.seen + shard_size, len(jobs)))
             made: list[Crop | str] = []
             for _ in rows:
                 made.append(next(results))
@@ -241,10 +245,16 @@ def _resumed(output: Path, run: dict[str, object], total: int) -> shards.Index:
             f"{output} holds shards made with other settings ({', '.join(different)}); "
             "give the same command as before or another folder"
         )
-    for shard in index.shards:
-        if shard.images:
+    lost = _lost(output, index)
+    for number, shard in enumerate(index.shards):
+        if shard.images and number not in lost:
             shards.check(output, shard)
     return index
+
+
+def _lost(output: Path, index: shards.Index) -> list[int]:
+    """Finished shards whose files are gone; they are made again."""
+    return [k for k, shard in enumerate(index.shards) if shard.images and not (output / shard.file).exists()]
 
 
 @contextmanager

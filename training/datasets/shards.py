@@ -113,7 +113,9 @@ def check(folder: Path, shard: Shard) -> None:
     if not path.is_file():
         raise UserError(f"{path} is missing though {INDEX} names it; {mend}")
     if path.stat().st_size != shard.bytes:
-        raise UserError(f"{path} has {path.stat().st_size} bytes instead of {shard.bytes}; it is cut off: {mend}")
+        raise UserError(
+            f"{path} has {path.stat().st_size} bytes instead of {shard.bytes}; it was cut off or changed: {mend}"
+        )
     if digest(path) != shard.sha256:
         raise UserError(f"{path} does not have the SHA-256 that {INDEX} gives; it was changed or damaged: {mend}")
 
