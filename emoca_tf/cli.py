@@ -28,6 +28,7 @@ EXTRAS = {
     "tensorflow_model_optimization": "convert",
     "ai_edge_litert": "convert",
     "litert_quantizer": "convert",
+    "fast_simplification": "convert",
     "matplotlib": "train",
     "sklearn": "train",
     "rtree": "train",

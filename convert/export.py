@@ -1,0 +1,137 @@
+"""A Keras 3 model to the bytes of a TFLite file, by recipe.
+
+The way in is a SavedModel with one named endpoint of static batch: ``from_concrete_functions`` with a Keras 3 model
+silently writes a file that returns NaN, and a batch of -1 is refused by the web runtime.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from convert.networks import Network
+from convert.quiet import silent
+from convert.selective import half_weights, selective
+from emoca_tf.errors import UserError
+
+RECIPES: dict[str, str] = {
+    "float32": "no quantisation",
+    "float16": "weights in half precision",
+    "dynamic": "8-bit weights, activations quantised while running",
+    "int8": "8-bit weights and activations, ranges from calibration pictures",
+    "int16x8": "8-bit weights, 16-bit activations",
+    "int8-qat": "int8 after quantisation-aware fine-tuning",
+    "mixed": "8-bit weights where the error stays small, depthwise convolutions left in float",
+}
+CALIBRATED = ("int8", "int16x8", "int8-qat")
+
+Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
+
+
+def static(network: Network, batch: int = 1) -> Any:
+    """The network with a fixed batch and named outputs, sharing its weights."""
+    inputs = [keras.Input(batch_shape=(batch, *t.shape[1:]), name=name, dtype="float32")
+              for name, t in input_tensors(network).items()]  # fmt: skip
+    values = network.model(inputs if len(inputs) > 1 else inputs[0])
+    return keras.Model(inputs, named_outputs(network, values), name=network.name)
+
+
+def input_tensors(network: Network) -> dict[str, Any]:
+    """Input name -> symbolic tensor, in the model's order."""
+    return {tensor.name: tensor for tensor in network.model.inputs}
+
+
+def named_outputs(network: Network, values: Any) -> dict[str, Any]:
+    """A network's outputs by name, whether the model returns one tensor or a dictionary."""
+    if isinstance(values, Mapping):
+        return dict(values)
+    return dict(zip(network.outputs, values if isinstance(values, list | tuple) else [values], strict=True))
+
+
+def convert(network: Network, recipe: str, calibration: Calibration | None = None, batch: int = 1,
+            integer_io: bool = False) -> bytes:  # fmt: skip
+    """Bytes of the TFLite file; ``int8-qat`` is made by :mod:`convert.qat`.
+
+    Args:
+        network: what to convert.
+        recipe: a key of :data:`RECIPES`.
+        calibration: gives inputs by name; needed for the recipes in :data:`CALIBRATED`.
+        batch: static batch size.
+        integer_io: 8-bit inputs and outputs instead of float32 (``int8`` only).
+
+    Raises:
+        UserError: the converter refuses, with its own reason; or calibration is missing.
+    """
+    if recipe not in RECIPES or recipe == "int8-qat":
+        raise ValueError(f"recipe {recipe!r} is not one that this function makes: {[*RECIPES][:-2]} and mixed")
+    if integer_io and recipe != "int8":
+        raise UserError(f"--io int8 needs the recipe int8; {recipe} computes with float inputs")
+    if recipe == "mixed":
+        return selective(convert(network, "float32", batch=batch))
+    if recipe == "float16" and network.kind == "head":
+        return half_weights(convert(network, "float32", batch=batch))
+    with tempfile.TemporaryDirectory() as folder, silent():
+        _saved_model(static(network, batch), network.name, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[network.name])
+        configure(converter, recipe, calibration, integer_io)
+        return run(converter, f"{network.name}, {recipe}")
+
+
+def configure(converter: Any, recipe: str, calibration: Calibration | None, integer_io: bool = False) -> None:
+    """Set a converter's options for a recipe."""
+    if recipe == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if recipe == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    elif recipe in CALIBRATED:
+        if calibration is None:
+            raise UserError(f"recipe {recipe} needs calibration pictures; give --data")
+        converter.representative_dataset = calibration
+        sets = tf.lite.OpsSet
+        converter.target_spec.supported_ops = [
+            sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+            if recipe == "int16x8"
+            else sets.TFLITE_BUILTINS_INT8
+        ]
+        if integer_io:
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+
+
+def run(converter: Any, what: str) -> bytes:
+    """Convert; the converter's refusal becomes one line.
+
+    Raises:
+        UserError: with the reason.
+    """
+    try:
+        return bytes(converter.convert())
+    except (RuntimeError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{what}: the converter refuses: {_reason(error)}") from None
+    except Exception as error:
+        if type(error).__name__ != "ConverterError":
+            raise
+        raise UserError(f"{what}: the converter refuses: {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if "not " in line.lower() or "error" in line.lower()]
+    return (telling or lines or [type(error).__name__])[0][:240]
+
+
+def _saved_model(model: Any, endpoint: str, folder: str) -> None:
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    signature = [tf.TensorSpec(tensor.shape, tf.float32, name=tensor.name) for tensor in model.inputs]
+
+    def call(*inputs: Any) -> Any:
+        return model(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
+
+    archive.add_endpoint(endpoint, call, input_signature=signature)
+    archive.write_out(folder, verbose=False)

@@ -1,0 +1,117 @@
+"""The head as a network: codes to vertices and landmarks, whole or decimated.
+
+Nothing on the phone re-implements FLAME: the :class:`~emoca_tf.flame.layer.Flame` layer itself becomes a TFLite file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import keras
+import numpy as np
+
+from convert.networks import Network
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.layer import Flame
+
+SMALL_TRIANGLES = 2400
+CODE_MEANING = {
+    "shape": "identity coefficients",
+    "exp": "expression coefficients",
+    "pose": "axis-angle radians, global rotation 0:3, jaw 3:6",
+    "eyelid": "left, right closure in 0..1",
+}
+
+
+class _Posed(keras.layers.Layer):
+    """The FLAME layer with its outputs by name, without those that the head does not have."""
+
+    def __init__(self, head: HeadModel, landmarks: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.flame, self.landmarks, self.built = Flame(head), landmarks, True
+
+    def call(self, codes: dict[str, Any]) -> dict[str, Any]:
+        out = self.flame(codes["shape"], codes["exp"], codes["pose"], eyelid=codes.get("eyelid"))
+        found = {"vertices": out.vertices}
+        if self.landmarks:
+            found |= {"landmarks": out.landmarks2d, "landmarks_mp": out.landmarks_mp}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def head_network(head: HeadModel, name: str = "head", landmarks: bool = True) -> Network:
+    """Codes by name -> ``vertices [1, V, 3]`` and, where the head has them, ``landmarks`` and ``landmarks_mp``, metres.
+
+    Args:
+        head: the head model.
+        name: name of the network.
+        landmarks: also give the landmarks.
+    """
+    sizes = {"shape": head.n_shape, "exp": head.n_exp, "pose": 6}
+    if head.eyelids is not None:
+        sizes["eyelid"] = 2
+    codes = {key: keras.Input((size,), name=key) for key, size in sizes.items()}
+    posed = _Posed(head, landmarks, name="flame")(codes)
+    model = keras.Model(list(codes.values()), posed, name=name)
+    meaning = {key: CODE_MEANING[key] for key in sizes}
+    return Network(name, model, "head", inputs=meaning, axes={"vertices": ("x", "y", "z")})
+
+
+def decimated(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> HeadModel:
+    """The head with fewer triangles, whose vertices are vertices of the whole head (so every direction stays exact).
+
+    Args:
+        head: the head model.
+        triangles: about how many to keep.
+    """
+    import fast_simplification
+
+    points, faces = fast_simplification.simplify(
+        head.v_template.astype(np.float32), head.f.astype(np.int32), target_count=triangles
+    )
+    kept, faces = _nearest(head.v_template, points, faces)
+    values = {f.name: getattr(head, f.name) for f in fields(head)}
+    regressor = head.J_regressor.astype(np.float64)
+    values |= {
+        "name": f"{head.name} (decimated)",
+        "v_template": head.v_template[kept],
+        "f": faces,
+        "shapedirs": head.shapedirs[kept],
+        "posedirs": head.posedirs[kept],
+        "weights": head.weights[kept],
+        "eyelids": None if head.eyelids is None else head.eyelids[:, kept],
+        "J_regressor": _joint_regressor(head, regressor, kept),
+        "landmarks": {},
+        "mediapipe_indices": None,
+        "masks": {},
+        "uv": None,
+        "uv_faces": None,
+    }
+    return HeadModel(**values)
+
+
+def _nearest(vertices: np.ndarray, points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of ``vertices`` nearest to the simplified points, and the triangles between them without collapsed ones."""
+    from scipy.spatial import cKDTree
+
+    rows = cKDTree(vertices).query(points)[1]
+    kept, index = np.unique(rows, return_inverse=True)
+    corners = index[faces]
+    whole = (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 0] != corners[:, 2])
+    corners = corners[whole]
+    used, renumbered = np.unique(corners, return_inverse=True)
+    return kept[used], renumbered.reshape(corners.shape).astype(np.int32)
+
+
+def _joint_regressor(head: HeadModel, regressor: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """``[5, K]``: joints of the decimated head that follow those of the whole head over all shape directions.
+
+    The smallest weights (least squares) that give the same joints for the template and every direction.
+    """
+    columns = np.concatenate(
+        [head.v_template.reshape(-1, 3, 1), head.shapedirs, np.ones((head.n_vertices, 3, 1)) * 0.1], 2
+    ).astype(np.float64)  # [V, 3, 1 + K + 1]; the last keeps the weights' sum at one
+    flat = columns.reshape(head.n_vertices, -1)
+    wanted = regressor @ flat
+    solved = np.linalg.lstsq(flat[kept].T, wanted.T, rcond=1e-10)[0]
+    return solved.T.astype(np.float32)

@@ -1,0 +1,211 @@
+"""The judge: a file just written against the float reference, on the same faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from convert.export import named_outputs
+from convert.geometry import BATCH, EmotionReader, Geometry
+from convert.networks import Network
+from emoca_tf.capture.tflite import TFLiteModel
+
+Outputs = dict[str, np.ndarray]
+WORST = 6
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What a file must reach.
+
+    Attributes:
+        correlation: of the expression code (or of every code of other encoders), at least.
+        mean_mm: mean vertex difference over the face, at most.
+        p95_mm: 95th percentile of the vertex differences, at most.
+        flips: share of faces whose emotion class changes, at most.
+        absolute: largest difference of any output of a float32 file, relative to the output's largest value (>= 1).
+    """
+
+    correlation: float = 0.995
+    mean_mm: float = 0.5
+    p95_mm: float = 1.0
+    flips: float = 0.02
+    absolute: float = 1e-4
+
+
+@dataclass
+class Verdict:
+    """What the judge found.
+
+    Attributes:
+        groups: output name -> ``mae``, ``max``, ``correlation``, ``spread`` (standard deviation of the reference).
+        vertices: ``mean``, ``p95``, ``max`` in millimetres over the face, ``mean_all`` over the whole head; or None.
+        landmarks: ``mean``, ``p95``, ``max`` in pixels of the 224 crop; or None.
+        emotion: ``valence_mae``, ``arousal_mae``, ``flips``; or None.
+        worst: row numbers of the faces with the largest error, worst first.
+        failures: gates not reached, each in one line; empty for a pass.
+    """
+
+    groups: dict[str, dict[str, float]]
+    vertices: dict[str, float] | None = None
+    landmarks: dict[str, float] | None = None
+    emotion: dict[str, float] | None = None
+    worst: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def reference_outputs(network: Network, inputs: Mapping[str, np.ndarray]) -> Outputs:
+    """The float model's outputs ``[N, ...]`` by name."""
+    rows = len(next(iter(inputs.values())))
+    names = [tensor.name for tensor in network.model.inputs]
+    parts = []
+    for start in range(0, rows, BATCH):
+        batch = [inputs[name][start : start + BATCH] for name in names]
+        values = named_outputs(network, network.model(batch if len(batch) > 1 else batch[0], training=False))
+        parts.append({name: np.asarray(value) for name, value in values.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def file_outputs(model: TFLiteModel, inputs: Mapping[str, np.ndarray]) -> Outputs:
+    """The file's outputs ``[N, ...]`` by name; incomplete last batches are filled up and cut off again."""
+    batch = next(iter(model.inputs.values()))[0][0]
+    rows = len(next(iter(inputs.values())))
+    parts = []
+    for start in range(0, rows, batch):
+        index = np.minimum(np.arange(start, start + batch), rows - 1)
+        parts.append(model({name: value[index] for name, value in inputs.items()}))
+    return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
+
+
+def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
+    """Per output: mean and largest absolute difference, pooled correlation, spread of the reference.
+
+    The correlation centres both sides on the reference's mean face, axis by axis, so that neither a constant offset
+    nor large constant axes hide an error.
+    """
+    groups = {}
+    for name, a in reference.items():
+        b = found[name]
+        centre = a.mean(0)
+        x, y = (a - centre).ravel().astype(np.float64), (b - centre).ravel().astype(np.float64)
+        norm = np.sqrt((x @ x) * (y @ y))
+        groups[name] = {
+            "mae": float(np.abs(a - b).mean()),
+            "max": float(np.abs(a - b).max()),
+            "correlation": float(x @ y / norm) if norm > 0 else float(np.allclose(x, y, atol=1e-6)),
+            "spread": float(a.std(0).mean()),
+        }
+    return groups
+
+
+def judge(
+    network: Network, recipe: str, reference: Outputs, found: Outputs, geometry: Geometry,
+    emotion: EmotionReader | None = None, gates: Gates | None = None,
+) -> Verdict:  # fmt: skip
+    """Measure and decide.
+
+    Args:
+        network: what was converted.
+        recipe: how; float32 has a gate of its own.
+        reference: outputs of the float model on N faces.
+        found: outputs of the file on the same faces.
+        geometry: of the head whose codes they are.
+        emotion: reads emotions off rendered heads; None leaves that out.
+        gates: limits; the defaults if None.
+    """
+    gates = gates or Gates()
+    verdict = Verdict(compare(reference, found))
+    if not all(np.isfinite(value).all() for value in found.values()):
+        verdict.failures.append("it gives numbers that are not finite")
+        return verdict
+    errors = sum(np.abs(reference[n] - found[n]).reshape(len(reference[n]), -1).mean(1) / max(g["spread"], 1e-6)
+                 for n, g in verdict.groups.items())  # fmt: skip
+    if network.kind == "encoder":
+        errors = _on_the_head(verdict, reference, found, geometry, emotion if network.name == "expression" else None)
+    elif network.kind == "head":
+        difference = 1e3 * np.linalg.norm(reference["vertices"] - found["vertices"], axis=-1)
+        verdict.vertices, errors = _spread(difference), difference.mean(1)
+    elif "expression" in reference:
+        verdict.emotion = _agreement(reference, found)
+    verdict.worst = [int(row) for row in np.argsort(errors)[::-1][:WORST]]
+    verdict.failures = failures(network, recipe, verdict, reference, gates)
+    return verdict
+
+
+def _on_the_head(verdict: Verdict, reference: Outputs, found: Outputs, geometry: Geometry,
+                 emotion: EmotionReader | None) -> np.ndarray:  # fmt: skip
+    """Fill in vertices, landmarks and emotion; returns the mean vertex error of each face."""
+    rows = len(next(iter(reference.values())))
+    distances, shifts, read = [], [], ([], [])  # type: ignore[var-annotated]
+    for start in range(0, rows, BATCH):
+        sides = []
+        for outputs in (reference, found):
+            codes = geometry.codes({n: v[start : start + BATCH] for n, v in outputs.items()})
+            sides.append((codes, *geometry.decode(codes)))
+        distances.append(1e3 * np.linalg.norm(sides[0][1] - sides[1][1], axis=-1))
+        if sides[0][2] is not None:
+            shifts.append(np.linalg.norm(sides[0][2] - sides[1][2], axis=-1))
+        if emotion is not None:
+            for store, (codes, vertices, _) in zip(read, sides, strict=True):
+                store.append(emotion(geometry.pictures(codes, vertices)))
+    difference = np.concatenate(distances)
+    on_face = difference[:, geometry.face]
+    verdict.vertices = _spread(on_face) | {"mean_all": float(difference.mean())}
+    if shifts:
+        verdict.landmarks = _spread(np.concatenate(shifts))
+    if emotion is not None:
+        joined = [{n: np.concatenate([part[n] for part in side]) for n in side[0]} for side in read]
+        verdict.emotion = _agreement(*joined)
+    return on_face.mean(1)
+
+
+def _spread(values: np.ndarray) -> dict[str, float]:
+    return {"mean": float(values.mean()), "p95": float(np.percentile(values, 95)), "max": float(values.max())}
+
+
+def _agreement(reference: Outputs, found: Outputs) -> dict[str, float]:
+    flips = reference["expression"].argmax(1) != found["expression"].argmax(1)
+    return {
+        "valence_mae": float(np.abs(reference["valence"] - found["valence"]).mean()),
+        "arousal_mae": float(np.abs(reference["arousal"] - found["arousal"]).mean()),
+        "flips": float(flips.mean()),
+    }
+
+
+def failures(network: Network, recipe: str, verdict: Verdict, reference: Outputs, gates: Gates) -> list[str]:
+    """The gates that were not reached, with numbers."""
+    lines: list[str] = []
+
+    def check(ok: bool, line: str) -> None:
+        if not ok:
+            lines.append(line)
+
+    if recipe == "float32":
+        for name, group in verdict.groups.items():
+            limit = gates.absolute * max(1.0, float(np.abs(reference[name]).max()))
+            check(group["max"] <= limit, f"{name}: largest difference {group['max']:.2g} > {limit:.2g}")
+        return lines
+    if network.kind == "encoder":
+        names = ["exp"] if "exp" in verdict.groups else list(verdict.groups)
+        for name in names:
+            value = verdict.groups[name]["correlation"]
+            check(value >= gates.correlation, f"{name}: correlation {value:.4f} < {gates.correlation}")
+    if verdict.vertices is not None:
+        for key, limit in (("mean", gates.mean_mm), ("p95", gates.p95_mm)):
+            value = verdict.vertices[key]
+            check(value <= limit, f"vertices: {key} {value:.3f} mm > {limit} mm")
+    if verdict.emotion is not None:
+        value = verdict.emotion["flips"]
+        check(value <= gates.flips, f"emotion: {value:.1%} of the classes flip > {gates.flips:.0%}")
+    if network.kind == "detail":
+        value = verdict.groups["displacement"]["correlation"]
+        check(value >= gates.correlation, f"displacement: correlation {value:.4f} < {gates.correlation}")
+    return lines
+
+
+def as_json(verdict: Verdict) -> dict[str, Any]:
+    """For ``parity.json``."""
+    return {**verdict.__dict__, "passed": not verdict.failures}

@@ -1,0 +1,100 @@
+"""A mobile trio that is not trained but not degenerate either: seeded, batch norms adapted to faces, outputs spread."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from convert.networks import Network
+from emoca_tf.encoders.mobilenet_v3 import expression_head
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.npz import write_npz
+from emoca_tf.weights.torch_layout import to_state
+
+FACES = 24
+
+
+@cache
+def head() -> HeadModel:
+    return HeadModel.load()
+
+
+@cache
+def face_images(count: int = FACES, seed: int = 5) -> np.ndarray:
+    """``[count, 224, 224, 3]`` float32 synthetic crops."""
+    from convert.data import load_faces
+
+    return load_faces("synthetic", count, seed).images
+
+
+def adapt(model: Any, images: np.ndarray, rounds: int = 4) -> None:
+    """Batch-norm statistics of these images, layer after layer, by running in training mode."""
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in norms:
+        layer.momentum = 0.0
+    for _ in range(rounds):
+        model(images, training=True)
+    for layer in norms:
+        layer.momentum = 0.9
+
+
+def spread(model: Any, images: np.ndarray, size: float = 0.4) -> None:
+    """Scale the linear heads so that every output varies by about ``size`` over the images."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            values = np.asarray(keras.Model(model.input, layer.output)(images, training=False))
+            kernel, bias = layer.get_weights()
+            factor = size / max(float(values.std(0).mean()), 1e-9)
+            layer.set_weights([kernel * factor, bias - (values.mean(0) - bias) * factor])
+
+
+def tiny_encoder(module: Any) -> Any:
+    """A small network with the expression encoder's outputs and kinds of layers; converts in a second."""
+    layers = module.layers
+    image = x = module.Input((224, 224, 3), name="image")
+    for number, (width, stride) in enumerate(((12, 4), (24, 2), (32, 2))):
+        if number:
+            x = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"dw{number}")(x)
+            x = layers.BatchNormalization(name=f"dw{number}.bn")(x)
+            x = layers.ReLU(name=f"dw{number}.act")(x)
+        kernel, step = (3, stride) if not number else (1, 1)
+        x = layers.Conv2D(width, kernel, strides=step, padding="same", use_bias=False, name=f"pw{number}")(x)
+        x = layers.BatchNormalization(name=f"pw{number}.bn")(x)
+        x = layers.ReLU(name=f"pw{number}.act")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return module.Model(image, expression_head(module, x), name="expression_encoder")
+
+
+@cache
+def tiny_network() -> Network:
+    """:func:`tiny_encoder`, adapted to faces, as the network ``expression``."""
+    keras.utils.set_random_seed(12)
+    model = tiny_encoder(keras)
+    adapt(model, face_images())
+    spread(model, face_images())
+    axes = {"exp": head().expression_names}
+    return Network("expression", model, "encoder", build=tiny_encoder, axes=axes)
+
+
+@cache
+def networks() -> dict[str, Any]:
+    """The three encoders by the names of a training run."""
+    from training.networks import Reconstruction
+
+    keras.utils.set_random_seed(11)
+    models = Reconstruction("mobilenet_v3", head()).models
+    for name in ("expression_encoder", "pose_encoder", "shape_encoder"):
+        adapt(models[name], face_images())
+    spread(models["expression_encoder"], face_images())
+    return models
+
+
+def write_weights(path: Path) -> Path:
+    """The trio as a weights file by torch names."""
+    state = {f"{name}.{key}": value for name, model in networks().items() for key, value in to_state(model).items()}
+    write_npz(path, state)
+    return path
