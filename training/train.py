@@ -87,39 +87,43 @@ class Run:
         journal = Journal(self.folder, progress.step, config.steps) if self.chief else None
         batches = self.batches(progress.step)
         batch: Any = None
-        for step in range(progress.step, config.steps):
+        for step in range(config.steps if self.exhausted(progress) else progress.step, config.steps):
             began = time.perf_counter()
             batch = next(batches)
             drawn = time.perf_counter()
             values = self.step(batch, step)
             ended = time.perf_counter()
             wait = (drawn - began) / (ended - began)
-            done = step + 1
-            final = done == config.steps or self.stop
+            done, stopping = step + 1, self.stop
+            final = done == config.steps
             row = values | {"seconds": ended - began, "input_wait": wait}
             if done % config.validate_every == 0 or final:
                 progress = self.validate(done, progress, row)
-                final = final or bool(config.patience and progress.stale >= config.patience)
+                final = final or self.exhausted(progress)
             progress = Progress(done, progress.best, progress.best_step, progress.stale)
             if journal:
                 if done % config.log_every == 0 or final or "val/loss" in row:
                     journal.record(done, self.complete(row))
                 if done % config.picture_every == 0 or done == 1 or final:
                     journal.picture(done, self.picture(done, batch))
-                if done % config.checkpoint_every == 0 or final:
+                if done % config.checkpoint_every == 0 or final or stopping:
                     self.state.save(self.last, progress)
                 journal.advance(values["loss"], wait)
-            if final:
+            if final or stopping:
                 break
         if journal:
             journal.close()
-        if self.stop and progress.step < config.steps:
+        if progress.step < config.steps and not self.exhausted(progress):
             again = shlex.join(["python", "training/train.py", self.name, "--out", str(self.folder), "--resume"])
             click.echo(f"stopped after step {progress.step}; go on with: {again}", err=True)
             return 130
         if self.chief:
             self.finish(progress)
         return 0
+
+    def exhausted(self, progress: Any) -> bool:
+        """Whether validation has not improved for ``patience`` times."""
+        return bool(self.config.patience and progress.stale >= self.config.patience)
 
     def step(self, batch: Any, step: int) -> dict[str, float]:
         """One update; the values as Python numbers.
@@ -154,7 +158,7 @@ class Run:
                 for name, value in values.items():
                     sums[name] = sums.get(name, 0.0) + float(value) / self.config.validation_batches
         row |= {f"val/{name}": value for name, value in sums.items()}
-        if sums["loss"] >= progress.best:
+        if not sums["loss"] < progress.best:  # not a number is no improvement either
             return Progress(step, progress.best, progress.best_step, progress.stale + 1)
         progress = Progress(step, sums["loss"], step, 0)
         if self.chief:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_loop import losses
 from toy import toy_run
 
 from emoca_tf.cli import run
@@ -110,6 +111,11 @@ def test_an_interrupt_ends_the_step_and_keeps_it(tmp_path: Path) -> None:
         assert job.train(resume=False) == 130
     assert job.state.restore(job.last).step == 5
     assert not job.stop
+    job.step = step  # type: ignore[method-assign]
+    assert job.train(resume=True) == 0
+    whole = toy_run(tmp_path / "whole")
+    whole.train(resume=False)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
 def test_a_full_disk_is_one_line_and_the_old_checkpoint_stays(
