@@ -17,7 +17,7 @@ from emoca_tf.faces.detect import quiet_stderr
 
 
 class TFLiteModel:
-    """A model with one signature.
+    """A model with one signature, or none.
 
     Args:
         content: the file's bytes, or its path.
@@ -25,12 +25,12 @@ class TFLiteModel:
         delegates: False runs the plain kernels, without XNNPACK.
 
     Attributes:
-        signature: name of the signature.
+        signature: name of the signature, empty for a file without.
         inputs: input name -> (shape, dtype).
         outputs: output name -> (shape, dtype).
 
     Raises:
-        UserError: the runtime refuses the file, or it has not exactly one signature.
+        UserError: the runtime refuses the file, or it has several signatures.
     """
 
     def __init__(self, content: bytes | Path | str, threads: int = 1, delegates: bool = True) -> None:
@@ -48,12 +48,19 @@ class TFLiteModel:
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{where} is not a TFLite model that this runtime can run ({_first_line(error)})") from None
         signatures = self.interpreter.get_signature_list()
-        if len(signatures) != 1:
-            raise UserError(f"{where} has {len(signatures)} signatures; files written by convert have one")
-        self.signature: str = next(iter(signatures))
-        self._run = self.interpreter.get_signature_runner(self.signature)
-        self.inputs = {name: _type(d) for name, d in sorted(self._run.get_input_details().items())}
-        self.outputs = {name: _type(d) for name, d in sorted(self._run.get_output_details().items())}
+        if len(signatures) > 1:
+            raise UserError(f"{where} has {len(signatures)} signatures; files with one, or none, can be used")
+        self.signature: str = next(iter(signatures), "")
+        runner = self.interpreter.get_signature_runner(self.signature) if signatures else None
+        self._runner: Any = runner
+        self._input_details, self._output_details = (
+            (runner.get_input_details(), runner.get_output_details())
+            if runner is not None
+            else ({d["name"]: d for d in listed} for listed in
+                  (self.interpreter.get_input_details(), self.interpreter.get_output_details()))
+        )  # fmt: skip
+        self.inputs = {name: _type(d) for name, d in sorted(self._input_details.items())}
+        self.outputs = {name: _type(d) for name, d in sorted(self._output_details.items())}
 
     def __call__(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run once. Integer inputs and outputs are converted by their scales, so values are real numbers either way.
@@ -64,8 +71,15 @@ class TFLiteModel:
         if values.keys() != self.inputs.keys():
             raise ValueError(f"inputs {sorted(values)} given, the model takes {sorted(self.inputs)}")
         ready = {name: self._quantised(name, np.asarray(value, np.float32)) for name, value in values.items()}
-        details = self._run.get_output_details()
-        return {name: _real(value, details[name]) for name, value in self._run(**ready).items()}
+        raw = self._runner(**ready) if self._runner is not None else self._invoke(ready)
+        return {name: _real(value, self._output_details[name]) for name, value in raw.items()}
+
+    def _invoke(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run a file without signatures (MediaPipe's) by tensor names."""
+        for name, value in values.items():
+            self.interpreter.set_tensor(self._input_details[name]["index"], value)
+        self.interpreter.invoke()
+        return {name: self.interpreter.get_tensor(d["index"]) for name, d in self._output_details.items()}
 
     def _quantised(self, name: str, value: np.ndarray) -> np.ndarray:
         shape, dtype = self.inputs[name]
@@ -73,7 +87,7 @@ class TFLiteModel:
             raise ValueError(f"input {name} has shape {value.shape}, the model takes {shape}")
         if dtype == np.float32:
             return value
-        scale, zero = self._run.get_input_details()[name]["quantization"]
+        scale, zero = self._input_details[name]["quantization"]
         limits = np.iinfo(dtype)
         return np.clip(np.round(value / scale) + zero, limits.min, limits.max).astype(dtype)
 
