@@ -20,6 +20,7 @@ from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
 from emoca_tf.encoders.detail import N_DETAIL, detail_generator, detail_latent
 from emoca_tf.encoders.mobilenet_v3 import (
     IMAGE_SIZE,
+    OURS,
     expression_encoder,
     mobile_codes,
     mobilenet_v3_trunk,
@@ -35,6 +36,7 @@ from training.checkpoint import network_arrays
 
 N_TEX = 50
 CROP_MARGIN = 1.1 * 1.25  # how much larger than the landmarks' box a crop is (spec section 1.1)
+UNUSED = ("fc.*", "backbone.fc.*")  # classifiers of the original files that nothing here uses
 AMBIENT = 3.5449077  # band 0 of a light that gives shading 1
 
 
@@ -196,16 +198,16 @@ def initialise(models: Mapping[str, Any], sources: Collection[str]) -> list[str]
     lines = []
     for source in sources:
         path = checkpoint_of(Path(source))
-        stored = read_npz(path)
+        stored = {name: array for name, array in read_npz(path).items() if name != "meta"}
         loaded = _from_run(models, path) if any(key.startswith("network/") for key in stored) else {}
         for name, model in models.items():
             state = next((s for s in (sub_state(stored, f"{p}{name}.") for p in ("", "deca.")) if s), {})
             if state:
-                load_state(model, state, ignore=("fc.*", "backbone.fc.*"))
+                load_state(model, state, ignore=UNUSED, optional=OURS)
                 loaded[name] = len(state)
         if not loaded and len(models) == 1 and not any(key.startswith("network/") for key in stored):
             ((name, model),) = models.items()
-            load_state(model, stored, ignore=("fc.*", "backbone.fc.*"))
+            load_state(model, stored, ignore=UNUSED, optional=OURS)
             loaded[name] = len(stored)
         if not loaded:
             raise UserError(f"{source} holds none of the networks {', '.join(models)}")

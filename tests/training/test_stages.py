@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import tensorflow as tf
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
+from emoca_tf.weights.torch_layout import to_state
 from training import inputs, stages
 from training.config import Config, Weights
 from training.networks import Reconstruction, initialise, start_in_view
@@ -100,7 +102,7 @@ def test_an_untrained_encoder_sees_the_mean_head_in_view() -> None:
     assert float(tf.reduce_max(points[..., 1]) - tf.reduce_min(points[..., 1])) > 0.8
 
 
-def test_weights_travel_between_runs_by_network_name(tmp_path) -> None:
+def test_weights_travel_between_runs_by_network_name(tmp_path: Path) -> None:
     from training.checkpoint import Progress, State
 
     first, second = (stages.build(CASES["readout"]).networks for _ in range(2))
@@ -110,7 +112,26 @@ def test_weights_travel_between_runs_by_network_name(tmp_path) -> None:
         tf.debugging.assert_equal(a, b)
 
 
-def test_what_is_missing_is_told_in_one_line(tmp_path, batch: dict[str, tf.Tensor]) -> None:
+def test_imported_weights_are_found_by_prefix_or_alone_and_wrong_sizes_are_told(tmp_path: Path) -> None:
+    networks = stages.build(CASES["readout"]).networks
+    state = to_state(networks["readout"])
+    state = {name: array + 0.25 for name, array in state.items()}
+    np.savez(tmp_path / "alone.npz", meta=np.zeros(1), **state)
+    np.savez(tmp_path / "several.npz", **{f"readout.{name}": array for name, array in state.items()})
+    for file in ("alone.npz", "several.npz"):
+        fresh = stages.build(CASES["readout"]).networks
+        initialise(fresh, [str(tmp_path / file)])
+        assert all(np.array_equal(a, state[k]) for k, a in to_state(fresh["readout"]).items())
+    wrong = state | {"model.0.weight": np.zeros((2048, 99), np.float32)}
+    np.savez(tmp_path / "wrong.npz", **wrong)
+    with pytest.raises(UserError, match=r"model.0.weight has shape \(2048, 99\).* but \(2048, 153\)"):
+        initialise(networks, [str(tmp_path / "wrong.npz")])
+    np.savez(tmp_path / "other.npz", **{"E_flame.layers.0.bias": np.zeros(3)})
+    with pytest.raises(UserError, match="readout"):
+        initialise(networks, [str(tmp_path / "other.npz")])
+
+
+def test_what_is_missing_is_told_in_one_line(tmp_path: Path, batch: dict[str, tf.Tensor]) -> None:
     for config, message in (
         (replace(MOBILE, stage="coarse"), "weights.emotion=0"),
         (replace(MOBILE, stage="readout"), "init=RUN_DIRECTORY"),

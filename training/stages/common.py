@@ -80,10 +80,9 @@ def emotion_eye(config: Config) -> EmotionEye:
     source = config.emotion_network
     if source == "none":
         raise UserError("the emotion loss is on but emotion_network=none; set weights.emotion=0 to train without it")
-    if source == "default":
-        return EmotionEye(emotion.load("default"))
     stored = Path(source) / "config.json"
-    family = from_json(stored.read_text(encoding="utf-8")).family if stored.is_file() else "resnet50"
-    model = emotion_network(family)
+    if not stored.is_file():
+        return EmotionEye(emotion.load(source))
+    model = emotion_network(from_json(stored.read_text(encoding="utf-8")).family)
     initialise({"emotion": model}, [source])
     return EmotionEye(model)
