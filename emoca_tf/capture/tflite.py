@@ -53,12 +53,13 @@ class TFLiteModel:
         self.signature: str = next(iter(signatures), "")
         runner = self.interpreter.get_signature_runner(self.signature) if signatures else None
         self._runner: Any = runner
-        self._input_details, self._output_details = (
-            (runner.get_input_details(), runner.get_output_details())
-            if runner is not None
-            else ({d["name"]: d for d in listed} for listed in
-                  (self.interpreter.get_input_details(), self.interpreter.get_output_details()))
-        )  # fmt: skip
+        if runner is not None:
+            described = [runner.get_input_details(), runner.get_output_details()]
+        else:
+            listed = (self.interpreter.get_input_details(), self.interpreter.get_output_details())
+            described = [{d["name"]: d for d in details} for details in listed]
+        self._input_details: dict[str, Any] = described[0]
+        self._output_details: dict[str, Any] = described[1]
         self.inputs = {name: _type(d) for name, d in sorted(self._input_details.items())}
         self.outputs = {name: _type(d) for name, d in sorted(self._output_details.items())}
 
