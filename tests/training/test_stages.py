@@ -166,3 +166,25 @@ def test_class_weights_make_a_rare_class_count_more(batch: dict[str, tf.Tensor])
     assert values[True] > 1.3 * values[False]  # the one of class 1 is the wrong one
     with pytest.raises(UserError, match="has none"):
         expression_weights(replace(CASES["readout"], class_weights=True), Labels.unknown(3))
+
+
+def test_resnet_encoders_fit_any_head_and_start_as_the_original_does() -> None:
+    head = HeadModel.load().truncated(30, 20)
+    encoders = Reconstruction("resnet50", head, "exp+jaw", detail=True)
+    assert encoders.models["E_flame"].output_shape == (None, 30 + 50 + 20 + 6 + 3 + 27)
+    assert encoders.models["E_expression"].output_shape == (None, 23)
+    assert encoders.models["D_detail"].input_shape == (None, 3 + 20 + 128)
+
+    def first(name: str) -> np.ndarray:
+        return encoders.models[name].get_layer("encoder.layer1.0.conv1").get_weights()[0]
+
+    encoders.clone_trunk(["E_flame: 3 arrays", "E_expression: 3 arrays"])
+    assert not np.array_equal(first("E_flame"), first("E_expression"))
+    encoders.clone_trunk(["E_flame: 3 arrays"])
+    assert np.array_equal(first("E_flame"), first("E_expression"))
+    images = tf.random.stateless_uniform([1, 224, 224, 3], [0, 1])
+    codes, coarse = encoders.encode(images), encoders.coarse(images)
+    assert (codes.exp.shape, codes.shape.shape) == ((1, 20), (1, 30))
+    tf.debugging.assert_equal(codes.pose[:, :3], coarse.pose[:, :3])
+    assert not np.allclose(codes.pose[:, 3:], coarse.pose[:, 3:])
+    assert encoders.displacement(codes, encoders.detail_code(images)).shape == (1, 256, 256, 1)
