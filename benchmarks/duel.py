@@ -81,7 +81,20 @@ class Peer:
         return float(self._answer())
 
 
-def duel(actions: Mapping[str, Callable[[], Any]], peer: Peer, rounds: int = 7) -> dict[str, tuple[float, float]]:
+class Local:
+    """A rival in this interpreter: its actions by case."""
+
+    def __init__(self, actions: Mapping[str, Callable[[], Any]]) -> None:
+        self._actions = actions
+
+    def milliseconds(self, case: str) -> float:
+        """Time of one case."""
+        return fastest(self._actions[case])
+
+
+def duel(
+    actions: Mapping[str, Callable[[], Any]], peer: Peer | Local, rounds: int = 7
+) -> dict[str, tuple[float, float]]:
     """Case -> our milliseconds and the peer's; every case of ``actions`` is known to the peer by the same name."""
     times: dict[str, list[tuple[float, float]]] = {case: [] for case in actions}
     for _ in range(rounds):

@@ -1,117 +1,114 @@
-"""Time the renderer against DEODR on the default head at 224 x 224: forward, and forward + backward.
+"""Time the renderer at 224 x 224 on the embedded head: against DEODR, and against TensorFlow Graphics' own rasteriser.
 
-Run: ``python benchmarks/render.py`` (``pip install deodr==0.2.3`` for the peer, better in an environment of its own
-whose path is then given by PYTHONPATH: it asks for a newer NumPy). DEODR draws one image at a time, so its time for a
-batch is a loop; it works in float64 and gets ready-made projected points, texture coordinates and vertex shades, which
-leaves it without the camera, normals and spherical harmonics that our time includes.
+Run: ``python benchmarks/render.py --tfg --peer-python OTHER/bin/python``. DEODR asks for a newer NumPy than ours
+and lives in an interpreter of its own (``pip install deodr==0.2.3 trimesh typing_extensions``). It draws one picture at
+a time, so a batch is a loop; it works in float64 and gets projected points, texture coordinates and one shade a vertex
+ready-made, which leaves it without the camera, the normals and the spherical harmonics that our time includes. The
+backward pass is that of the sum of squared colours. ``--tfg`` compiles TensorFlow Graphics' C++ rasteriser first.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from duel import Local, Peer, duel, print_table
 
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.rendering.camera import project
+from emoca_tf.rendering.rasterizer import interpolate, rasterize
 from emoca_tf.rendering.renderer import Renderer
 
 SIZE = 224
+BATCHES = (1, 8)
 
 
-def milliseconds(action: Callable[[], Any], repeats: int = 9) -> float:
-    """Median time of ``action`` after two calls to warm up."""
-    for _ in range(2):
-        action()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
+def scene(head: HeadModel, batch: int) -> dict[str, tf.Tensor]:
+    """Arguments of the renderer: the template head in the middle, a random texture, mild light."""
+    centre = head.v_template.mean(0)
+    light = np.zeros((1, 9, 3), np.float32)
+    light[0, 0], light[0, 1:4] = 2.5, 0.3
+    one = {
+        "vertices": head.v_template[None],
+        "cam": np.array([[7.0, -centre[0], -centre[1]]], np.float32),
+        "albedo": np.random.default_rng(0).random((1, 256, 256, 3), np.float32),
+        "light": light,
+    }
+    return {name: tf.constant(np.repeat(array, batch, 0), tf.float32) for name, array in one.items()}
 
 
-def ours(head: HeadModel, cam: np.ndarray, batch: int) -> tuple[float, float]:
-    """Forward and forward + backward of :class:`Renderer`, milliseconds per batch."""
-    renderer = Renderer(head, SIZE)
-    vertices = tf.tile(tf.constant(head.v_template[None]), [batch, 1, 1])
-    cams = tf.tile(tf.constant(cam), [batch, 1])
-    albedo = tf.random.stateless_uniform([batch, 256, 256, 3], [0, 1])
-    light = tf.random.stateless_uniform([batch, 9, 3], [0, 2])
+def actions(draw: Callable[..., tf.Tensor], head: HeadModel) -> dict[str, Callable[[], Any]]:
+    """Forward and forward + backward of a renderer, as training calls it: inside ``tf.function``."""
 
     @tf.function
-    def forward() -> tf.Tensor:
-        return renderer(vertices, cams, albedo=albedo, light=light).image
+    def forward(given: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return draw(**given)
 
     @tf.function
-    def backward() -> Any:
+    def backward(given: Mapping[str, tf.Tensor]) -> Any:
         with tf.GradientTape() as tape:
-            tape.watch([vertices, cams, albedo, light])
-            total = tf.reduce_sum(renderer(vertices, cams, albedo=albedo, light=light).image ** 2)
-        return [tf.convert_to_tensor(g) for g in tape.gradient(total, [vertices, cams, albedo, light])]
+            tape.watch(given)
+            total = tf.reduce_sum(draw(**given) ** 2)
+        return tape.gradient(total, given)
 
-    return milliseconds(lambda: forward().numpy()), milliseconds(lambda: backward()[0].numpy())
+    found: dict[str, Callable[[], Any]] = {}
+    for batch in BATCHES:
+        given = scene(head, batch)
+        found[f"forward {batch}"] = lambda given=given: forward(given).numpy()
+        found[f"forward+backward {batch}"] = lambda given=given: backward(given)["light"].numpy()
+    return found
 
 
-def deodr(head: HeadModel, cam: np.ndarray, batch: int) -> tuple[float, float]:
-    """The same of DEODR's textured, shaded scene.
+def against_deodr(head: HeadModel, ours: Mapping[str, Callable[[], Any]], python: str | None, rounds: int) -> None:
+    """Print the table against DEODR, after both have been seen to draw the same side of the same head."""
+    given = scene(head, 1)
+    points = project(given["vertices"], given["cam"])
+    fragments = rasterize(points, head.f, (SIZE, SIZE))
+    mask = fragments.mask[0, ..., 0] > 0
+    depth = float(tf.reduce_mean(interpolate(points, fragments)[0, ..., 2][mask])) + 10
+    coverage = float(tf.reduce_mean(tf.cast(mask, tf.float32)))
+    arrays = {"size": np.array(SIZE), "points": points[0].numpy(), "faces": head.f, "faces_uv": head.uv_faces}
+    arrays |= {"uv": head.uv, "texture": given["albedo"][0].numpy(), "clockwise": np.array(False)}
+    with Peer("deodr_render.py", arrays, python) as peer:
+        theirs, side = peer.milliseconds("coverage 0"), peer.milliseconds("depth 0")
+        print(f"{peer.about}; covered {theirs:.2%} (ours {coverage:.2%}), mean depth {side:.4f} (ours {depth:.4f})")
+        if abs(theirs - coverage) > 0.01 or abs(side - depth) > 0.01:
+            sys.exit("DEODR does not draw the same side of the same head; the times would not compare")
+        print_table(duel(ours, peer, rounds), "DEODR")
 
-    Raises:
-        ImportError: if DEODR is not installed.
-    """
-    from deodr.differentiable_renderer import Scene2D  # type: ignore[import-not-found]
 
-    points = project(tf.constant(head.v_template[None]), tf.constant(cam)).numpy()[0].astype(np.float64)
-    count, vertices = len(head.f), len(points)
-    scene = Scene2D(
-        faces=np.asarray(head.f, np.uint32),
-        faces_uv=np.asarray(head.uv_faces, np.uint32),
-        ij=(points[:, :2] + 1) * SIZE / 2 - 0.5,
-        depths=points[:, 2] + 10,
-        textured=np.ones(count, bool),
-        uv=np.asarray(head.uv, np.float64) * 255,
-        shade=np.full(vertices, 0.7),
-        colors=np.zeros((vertices, 3)),
-        shaded=np.ones(count, bool),
-        edgeflags=np.zeros((count, 3), bool),
-        height=SIZE,
-        width=SIZE,
-        nb_colors=3,
-        texture=np.random.default_rng(0).random((256, 256, 3)),
-        background_color=np.zeros(3),
-        backface_culling=True,
-    )
+def against_tfg(head: HeadModel, ours: Mapping[str, Callable[[], Any]], rounds: int) -> None:
+    """Print the tables against TensorFlow Graphics' rasteriser and against our backend through its functions."""
+    from tfg_rasterizer import TfgRenderer, build
 
-    def backward() -> None:
-        for _ in range(batch):
-            image, _ = scene.render()
-            scene.clear_gradients()
-            scene.render_backward(2 * image)
-
-    covered = (scene.render()[0].sum(-1) > 0).mean()
-    print(f"DEODR covers {covered:.1%} of the picture")
-    return milliseconds(lambda: [scene.render() for _ in range(batch)]), milliseconds(backward)
+    build()
+    own = TfgRenderer(head, SIZE)
+    given = scene(head, 1)
+    difference = np.abs(own(**given) - Renderer(head, SIZE)(**given).image).max(-1)
+    print(f"TensorFlow Graphics' C++ rasteriser: {(difference < 1e-2).mean():.2%} of pixels equal within 0.01")
+    print_table(duel(ours, Local(actions(own, head)), rounds), "own TFG")
+    backend = Renderer(head, SIZE, backend="tfg")
+    print("The same picture by Renderer(backend='tfg'):")
+    print_table(duel(ours, Local(actions(lambda **a: backend(**a).image, head)), rounds), "backend tfg")
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer-python", help="interpreter that has deodr")
+    parser.add_argument("--tfg", action="store_true", help="also against TensorFlow Graphics' rasteriser (needs g++)")
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
     head = HeadModel.load()
-    centre = head.v_template.mean(0)
-    cam = np.array([[7.0, -centre[0], -centre[1]]], np.float32)
-    print("batch  pass              ours ms  DEODR ms  ratio")
-    for batch in (1, 8):
-        mine = ours(head, cam, batch)
-        try:
-            peer = deodr(head, cam, batch)
-        except ImportError:
-            print(f"{batch:5d}  forward, +backward  {mine[0]:.1f}, {mine[1]:.1f}; DEODR is not installed, no ratio")
-            continue
-        for name, a, b in zip(("forward", "forward+backward"), mine, peer, strict=True):
-            print(f"{batch:5d}  {name:16s} {a:8.1f} {b:9.1f} {a / b:6.2f}")
-    print("TensorFlow Graphics' own rasteriser path is not timed by this script (it needs its C++ op rebuilt).")
+    renderer = Renderer(head, SIZE)
+    ours = actions(lambda **a: renderer(**a).image, head)
+    print(f"{head.n_vertices} vertices, {len(head.f)} triangles, {SIZE} x {SIZE}")
+    against_deodr(head, ours, options.peer_python, options.rounds)
+    if options.tfg:
+        against_tfg(head, ours, options.rounds)
 
 
 if __name__ == "__main__":
