@@ -17,6 +17,9 @@ from emoca_tf.encoders.detail import N_DETAIL, detail_generator, detail_latent
 from emoca_tf.encoders.expression import LAYOUTS, replace_expression
 from emoca_tf.encoders.resnet import STAGES, resnet50_encoder
 
+COARSE_ONLY = "none"
+"""Layout of a model without ``E_expression``: DECA."""
+
 
 class Decoded(NamedTuple):
     """What codes look like.
@@ -40,7 +43,8 @@ class Emoca(keras.Model):
     :meth:`decode` takes them.
 
     Args:
-        layout: what the expression network replaces, a key of :data:`emoca_tf.encoders.expression.LAYOUTS`.
+        layout: what the expression network replaces, a key of :data:`emoca_tf.encoders.expression.LAYOUTS`, or
+            ``"none"`` for DECA, which has no expression network.
         with_detail: also build ``E_detail`` and ``D_detail``.
         stages: ResNet stages as (width, blocks); small ones for tests.
         hidden: width of the encoders' hidden layer.
@@ -53,18 +57,25 @@ class Emoca(keras.Model):
         self, layout: str = "exp", with_detail: bool = True, stages: Any = STAGES, hidden: int = 1024, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if layout not in LAYOUTS:
-            raise ValueError(f"layout {layout!r}: one of {sorted(LAYOUTS)} expected")
+        if layout not in LAYOUTS and layout != COARSE_ONLY:
+            raise ValueError(f"layout {layout!r}: one of {[*sorted(LAYOUTS), COARSE_ONLY]} expected")
         self.layout, self.with_detail, self.hidden = layout, with_detail, hidden
         self.stages = tuple((int(width), int(blocks)) for width, blocks in stages)
         size: dict[str, Any] = {"stages": self.stages, "hidden": hidden}
         self.E_flame = resnet50_encoder(keras, 236, "E_flame", **size)
         self.E_flame.trainable = False  # frozen in every stage; batch norms use their running statistics
-        self.E_expression = resnet50_encoder(keras, LAYOUTS[layout], "E_expression", **size)
+        if layout != COARSE_ONLY:
+            self.E_expression = resnet50_encoder(keras, LAYOUTS[layout], "E_expression", **size)
         if with_detail:
             self.E_detail = resnet50_encoder(keras, N_DETAIL, "E_detail", **size)
             self.D_detail = detail_generator(keras)
         self.built = True
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """The networks of the model by their names in the official checkpoints."""
+        names = ("E_flame", "E_expression", "E_detail", "D_detail")
+        return {name: getattr(self, name) for name in names if hasattr(self, name)}
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -83,6 +94,8 @@ class Emoca(keras.Model):
     def encode(self, images: tf.Tensor, training: bool = False) -> Codes:
         """Crops ``[B, 224, 224, 3]`` RGB 0..1 -> codes; ``training`` moves the expression network's statistics only."""
         coarse = split(self.E_flame(images, training=False))
+        if self.layout == COARSE_ONLY:
+            return coarse
         return replace_expression(coarse, self.E_expression(images, training=training), self.layout)
 
     def decode(

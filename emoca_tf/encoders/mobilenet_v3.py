@@ -180,6 +180,28 @@ def expression_head(keras: ModuleType, x: Any, n_exp: int = N_EXP) -> dict[str, 
     return {"exp": exp, "eyelid": layers.ReLU(max_value=1.0, name="eyelid")(eyelid), "jaw": jaw}
 
 
+def mobile_encoder(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, name: str = "mobile") -> Any:
+    """The three encoders as one model: image -> ``shape, tex, exp, pose, cam, light [B, 27], eyelid`` by name.
+
+    Args:
+        keras: the Keras module to build with.
+        n_shape: see :func:`shape_encoder`.
+        n_exp: see :func:`expression_encoder`.
+        name: name of the model.
+    """
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    pose, shape = pose_encoder(keras)(image), shape_encoder(keras, n_shape)(image)
+    expression = expression_encoder(keras, n_exp)(image)
+    codes = {
+        **shape,
+        "exp": expression["exp"],
+        "pose": keras.layers.Concatenate(name="pose")([pose["global"], expression["jaw"]]),
+        "cam": pose["cam"],
+        "eyelid": expression["eyelid"],
+    }
+    return keras.Model(image, codes, name=name)
+
+
 def mobile_codes(pose: Mapping[str, Any], shape: Mapping[str, Any], expression: Mapping[str, Any]) -> Codes:
     """The outputs of the three encoders under the coarse encoder's names.
 

@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,15 +16,22 @@ from emoca_tf.io.atomic import atomic_path
 MAX_ARRAY_BYTES = 512 * 2**20
 
 
-def write_npz(path: Path | str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a compressed ``.npz`` atomically; equal arrays give equal bytes (zip entries carry a fixed date)."""
+def write_npz(path: Path | str, arrays: Mapping[str, Any], compress: bool = True) -> None:
+    """Write an ``.npz`` atomically; equal arrays give equal bytes (zip entries carry a fixed date).
+
+    Args:
+        path: the file.
+        arrays: name -> array, or anything that becomes one when it is its turn (tensors that still lie in a file).
+        compress: slow and useless for trained weights, which are noise to a compressor.
+    """
+    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with (
         atomic_path(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive,
+        zipfile.ZipFile(temporary, "w", method, compresslevel=9) as archive,
     ):
         for name in sorted(arrays):
             entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.compress_type = method
             entry.external_attr = 0o644 << 16
             with archive.open(entry, "w") as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(arrays[name]), allow_pickle=False)

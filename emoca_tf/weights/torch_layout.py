@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,10 @@ from emoca_tf.errors import UserError
 from emoca_tf.io.npz import read_npz
 
 ROWS = re.compile(r"^(?P<module>.+)\.rows\.(?P<start>\d+)\.(?P<stop>\d+)$")
+Entry = TypeVar("Entry")
 LISTED = 5
+META = "meta"
+"""Entry of our own files that describes them (``emoca_tf/weights/card.py``); never a weight."""
 
 # Layer class -> per weight, in the order of get_weights(): torch leaf, axes torch -> Keras, axes Keras -> torch.
 _AXES: dict[str, tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...]] = {
@@ -39,11 +42,19 @@ class LoadReport:
         loaded: entries of the state that were used.
         missing: entries the model needs and the state lacks; those layers keep their values.
         unused: entries of the state that no layer asked for (``num_batches_tracked`` and ``ignore`` not counted).
+        mismatched: one sentence for every entry of another shape (empty when loaded).
+        needed: the missing entries that are not optional.
     """
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]
     unused: tuple[str, ...]
+    mismatched: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+
+    def problems(self) -> str:
+        """Needed and unused entries in words; empty when the names fit."""
+        return "; ".join(filter(None, (listed("missing", self.needed), listed("unused", self.unused))))
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,8 @@ def load_state(
 ) -> LoadReport:
     """Copy a torch state into a Keras (or tf_keras) model whose layers bear torch names.
 
-    Nothing is changed when an error is raised. Entries called ``num_batches_tracked`` are dropped silently.
+    Nothing is changed when an error is raised. Entries called ``num_batches_tracked`` or ``meta`` are dropped
+    silently.
 
     Args:
         model: a built model; nested models are walked through.
@@ -120,27 +132,55 @@ def load_state(
     Raises:
         UserError: a shape differs from the model's (both are named), or ``strict`` and the names do not match.
     """
-    expected = expected_shapes(model)
-    for key, shape in expected.items():
-        if key in state and tuple(np.shape(state[key])) != shape:
-            raise UserError(
-                f"{model.name}: {key} has shape {tuple(np.shape(state[key]))} in the file, "
-                f"but {shape} in this network; choose the network that the weights were trained for"
-            )
-    missing = tuple(key for key in expected if key not in state)
-    unused = tuple(
-        key
-        for key in state
-        if key not in expected
-        and not key.endswith("num_batches_tracked")
-        and not any(fnmatchcase(key, pattern) for pattern in ignore)
-    )
-    needed = [key for key in missing if not any(fnmatchcase(key, pattern) for pattern in optional)]
-    if strict and (needed or unused):
-        problems = "; ".join(filter(None, (_listed("missing", needed), _listed("unused", unused))))
+    report = compare(expected_shapes(model), state, ignore, optional)
+    if report.mismatched:
+        raise UserError(f"{model.name}: {report.mismatched[0]}; choose the network that the weights were trained for")
+    problems = report.problems()
+    if strict and problems:
         raise UserError(f"{model.name}: the weights do not match this network: {problems}")
     _assign(model, state)
-    return LoadReport(tuple(key for key in expected if key in state), missing, unused)
+    return report
+
+
+def compare(
+    expected: Mapping[str, tuple[int, ...]],
+    state: Mapping[str, Any],
+    ignore: Sequence[str] = (),
+    optional: Sequence[str] = (),
+) -> LoadReport:
+    """What :func:`load_state` would do with a state, without doing it.
+
+    Args:
+        expected: see :func:`expected_shapes`.
+        state: entry name -> anything with a shape.
+        ignore: see :func:`load_state`.
+        optional: see :func:`load_state`.
+    """
+    return LoadReport(
+        loaded=tuple(key for key in expected if key in state),
+        missing=tuple(key for key in expected if key not in state),
+        unused=tuple(
+            key
+            for key in state
+            if key not in expected and key != META and not is_counter(key) and not matches(key, ignore)
+        ),
+        mismatched=tuple(
+            f"{key} has shape {tuple(np.shape(state[key]))} in the file, but {shape} in this network"
+            for key, shape in expected.items()
+            if key in state and tuple(np.shape(state[key])) != shape
+        ),
+        needed=tuple(key for key in expected if key not in state and not matches(key, optional)),
+    )
+
+
+def is_counter(key: str) -> bool:
+    """True for batch norm counters, which nothing needs."""
+    return key.endswith("num_batches_tracked")
+
+
+def matches(key: str, patterns: Sequence[str]) -> bool:
+    """True if a shell pattern fits."""
+    return any(fnmatchcase(key, pattern) for pattern in patterns)
 
 
 def _assign(model: Any, state: Mapping[str, np.ndarray]) -> None:
@@ -168,12 +208,13 @@ def to_state(model: Any) -> dict[str, np.ndarray]:
     return state
 
 
-def sub_state(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def sub_state(state: Mapping[str, Entry], prefix: str) -> dict[str, Entry]:
     """The entries below ``prefix`` (such as ``"deca.E_flame."``), with the prefix taken off."""
     return {key[len(prefix) :]: value for key, value in state.items() if key.startswith(prefix)}
 
 
-def _listed(title: str, names: Sequence[str]) -> str:
+def listed(title: str, names: Sequence[str]) -> str:
+    """``"7 missing (a, b, c, d, e and 2 more)"``, or nothing for no names."""
     if not names:
         return ""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
