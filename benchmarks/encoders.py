@@ -1,13 +1,16 @@
-"""Forward time of every encoder on the CPU: Keras ``tf.function``, for ResNet50 also an equal torch network if present.
+"""Forward time of every network on the CPU, ours in ``tf.function``, against the equal torch network, eager and jit.
 
-Usage: python benchmarks/encoders.py [--repeats N]
+Run: ``python benchmarks/encoders.py --peer-python /path/to/other/bin/python``, an interpreter with
+``pip install torch 'numpy<2'``; without it only our own times are printed. Both sides get the same weights and
+pictures, their outputs are compared before they are timed (jit: traced, frozen and optimised for inference). Aim: a
+ratio of at most 0.7 for ResNet50.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import time
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,87 +19,69 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 import tensorflow as tf
+from duel import Peer, duel, fastest, print_table
 
+from emoca_tf.emotion.default import load_default
 from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
 from emoca_tf.encoders import detail, mobilenet_v3, resnet
+from emoca_tf.weights.torch_layout import to_state
 
-BUILDERS: dict[str, Callable[[], Any]] = {
-    "E_flame (resnet50)": lambda: resnet.resnet50_encoder(keras, 236),
-    "emotion (resnet50)": lambda: emotion_resnet50(keras),
-    "emotion (mobilenet)": lambda: emotion_mobilenet(keras),
-    "SMIRK pose": lambda: mobilenet_v3.pose_encoder(keras),
-    "SMIRK shape": lambda: mobilenet_v3.shape_encoder(keras),
-    "SMIRK expression": lambda: mobilenet_v3.expression_encoder(keras),
-    "D_detail": lambda: detail.detail_generator(keras),
+BATCHES = (1, 8)
+NETWORKS: dict[str, tuple[str, Callable[[], Any]]] = {
+    "E_flame": ("resnet50 encoder", lambda: resnet.resnet50_encoder(keras, 236, "E_flame")),
+    "E_expression": ("resnet50 encoder", lambda: resnet.resnet50_encoder(keras, 50, "E_expression")),
+    "E_detail": ("resnet50 encoder", lambda: resnet.resnet50_encoder(keras, 128, "E_detail")),
+    "emotion ResNet50": ("emotion resnet50", lambda: emotion_resnet50(keras)),
+    "emotion MobileNetV3": ("emotion mobilenet", lambda: emotion_mobilenet(keras)),
+    "emotion default": ("emotion default", lambda: load_default(keras)),
+    "SMIRK pose": ("smirk pose", lambda: mobilenet_v3.pose_encoder(keras)),
+    "SMIRK shape": ("smirk shape", lambda: mobilenet_v3.shape_encoder(keras, appearance=False)),
+    "SMIRK expression": ("smirk expression", lambda: mobilenet_v3.expression_encoder(keras)),
+    "D_detail": ("D_detail", lambda: detail.detail_generator(keras)),
 }
+"""Name -> the peer's network, ours."""
+AGREEMENT = 1e-3
 
 
-def median_ms(call: Callable[[], Any], repeats: int) -> float:
-    """Median milliseconds of one call after two warm-up calls."""
-    times = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times[2:]))
+def total(outputs: Any) -> float:
+    return float(sum(np.asarray(value, np.float64).sum() for value in tf.nest.flatten(outputs)))
 
 
-def torch_resnet50(torch: Any, outputs: int) -> Any:
-    """DECA's encoder layout in plain torch.nn, random weights."""
-    nn = torch.nn
+def time_network(name: str, peer_python: str | None, rounds: int) -> dict[str, tuple[float, float]]:
+    """Case -> our milliseconds and the peer's; without a peer ours are printed."""
+    kind, build = NETWORKS[name]
+    model = build()
+    given = np.random.default_rng(0).random((max(BATCHES), *model.input_shape[1:]), np.float32)
+    forward = tf.function(lambda x: model(x, training=False))
+    inputs = {batch: tf.constant(given[:batch]) for batch in BATCHES}
 
-    class Block(nn.Module):  # type: ignore[misc,name-defined]
-        def __init__(self, inputs: int, width: int, stride: int) -> None:
-            super().__init__()
-            out = 4 * width
-            self.body = nn.Sequential(
-                *(nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
-                *(nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()),
-                *(nn.Conv2d(width, out, 1, bias=False), nn.BatchNorm2d(out)),
-            )
-            same = inputs == out and stride == 1
-            project = (nn.Conv2d(inputs, out, 1, stride, bias=False), nn.BatchNorm2d(out))
-            self.skip = nn.Identity() if same else nn.Sequential(*project)
+    def action(batch: int) -> Callable[[], Any]:
+        return lambda: [value.numpy() for value in tf.nest.flatten(forward(inputs[batch]))]
 
-        def forward(self, x: Any) -> Any:
-            return torch.relu(self.body(x) + self.skip(x))
-
-    parts = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
-    inputs = 64
-    for stage, (width, blocks) in enumerate(resnet.STAGES):
-        for block in range(blocks):
-            parts.append(Block(inputs, width, 2 if stage and not block else 1))
-            inputs = 4 * width
-    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2048, 1024), nn.ReLU(), nn.Linear(1024, outputs)]
-    return nn.Sequential(*parts, *head).eval()
+    if peer_python is None:
+        for batch in BATCHES:
+            print(f"{name:20s} batch {batch}: {fastest(action(batch)):8.1f} ms", flush=True)
+        return {}
+    with Peer("torch_networks.py", to_state(model) | {"kind": np.array(kind), "input": given}, peer_python) as peer:
+        ours, theirs = total(forward(inputs[1])), peer.milliseconds("value 1")
+        if abs(ours - theirs) > AGREEMENT * max(1.0, abs(theirs)):
+            raise SystemExit(f"{name}: the networks differ, outputs sum to {ours} here and {theirs} there")
+        cases = {f"{mode} {batch}": action(batch) for batch in BATCHES for mode in ("eager", "jit")}
+        return {f"{name}, torch {case}": times for case, times in duel(cases, peer, rounds).items()}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15)
-    repeats = parser.parse_args().repeats
-    try:
-        import torch
-    except ImportError:
-        torch = None
-        print("torch is not installed: only our own times (pip install 'emoca-tf[bench]' for the comparison)")
-    rng = np.random.default_rng(0)
-    for name, build in BUILDERS.items():
-        model = build()
-        forward = tf.function(lambda x, model=model: model(x, training=False))
-        for batch in (1, 8):
-            x = tf.constant(rng.random((batch, *model.input_shape[1:]), np.float32))
-            ours = median_ms(lambda f=forward, x=x: f(x), repeats)
-            line = f"{name:22s} batch {batch}: keras tf.function {ours:8.1f} ms"
-            if torch is not None and name == "E_flame (resnet50)":
-                images = torch.from_numpy(x.numpy().transpose(0, 3, 1, 2).copy())
-                net = torch_resnet50(torch, 236)
-                with torch.inference_mode():
-                    eager = median_ms(lambda n=net, i=images: n(i), repeats)
-                    traced = torch.jit.freeze(torch.jit.trace(net, images))
-                    jit = median_ms(lambda n=traced, i=images: n(i), repeats)
-                line += f", torch eager {eager:.1f} (ratio {ours / eager:.2f}), jit {jit:.1f} (ratio {ours / jit:.2f})"
-            print(line, flush=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer-python", help="interpreter that has torch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", choices=sorted(NETWORKS), action="append", help="only this network (may be repeated)")
+    options = parser.parse_args()
+    for name in options.only or NETWORKS:
+        results = time_network(name, options.peer_python, options.rounds)
+        if results:
+            print_table(results, "torch")
+        sys.stdout.flush()
+        keras.backend.clear_session()
 
 
 if __name__ == "__main__":
