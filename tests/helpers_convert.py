@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convert.networks import Network
+from convert.networks import Network, Source
 from emoca_tf.encoders.mobilenet_v3 import expression_head
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import write_npz
@@ -52,8 +52,8 @@ def spread(model: Any, images: np.ndarray, size: float = 0.4) -> None:
             layer.set_weights([kernel * factor, bias - (values.mean(0) - bias) * factor])
 
 
-def tiny_encoder(module: Any) -> Any:
-    """A small network with the expression encoder's outputs and kinds of layers; converts in a second."""
+def tiny_trunk(module: Any) -> tuple[Any, Any]:
+    """Image and features of a small network with the mobile trunk's kinds of layers; converts in a second."""
     layers = module.layers
     image = x = module.Input((224, 224, 3), name="image")
     for number, (width, stride) in enumerate(((12, 4), (24, 2), (32, 2))):
@@ -65,7 +65,12 @@ def tiny_encoder(module: Any) -> Any:
         x = layers.Conv2D(width, kernel, strides=step, padding="same", use_bias=False, name=f"pw{number}")(x)
         x = layers.BatchNormalization(name=f"pw{number}.bn")(x)
         x = layers.ReLU(name=f"pw{number}.act")(x)
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return image, layers.GlobalAveragePooling2D(name="pool")(x)
+
+
+def tiny_encoder(module: Any) -> Any:
+    """:func:`tiny_trunk` with the expression encoder's outputs."""
+    image, x = tiny_trunk(module)
     return module.Model(image, expression_head(module, x), name="expression_encoder")
 
 
@@ -78,6 +83,22 @@ def tiny_network() -> Network:
     spread(model, face_images())
     axes = {"exp": head().expression_names}
     return Network("expression", model, "encoder", build=tiny_encoder, axes=axes)
+
+
+@cache
+def tiny_source() -> Source:
+    """A whole trio of tiny networks; the camera looks at the head."""
+    found = {"expression": tiny_network()}
+    for name, sizes in (("pose", {"global": 3, "cam": 3}), ("shape", {"shape": 100, "tex": 50, "light": 27})):
+        image, x = tiny_trunk(keras)
+        outputs = {key: keras.layers.Dense(size, name=f"out.{key}")(x) for key, size in sizes.items()}
+        model = keras.Model(image, outputs, name=f"{name}_encoder")
+        adapt(model, face_images())
+        spread(model, face_images(), 0.1)
+        found[name] = Network(name, model, "encoder")
+    camera = found["pose"].model.get_layer("out.cam")
+    camera.set_weights([camera.get_weights()[0] * 0, np.array([9.0, 0, 0], np.float32)])
+    return Source("mobilenet_v3", found, head(), "tiny test networks")
 
 
 @cache

@@ -13,11 +13,15 @@ import click
 @click.option("--face", default="largest", show_default=True, help="largest, all, or a number (0 is the largest).")
 @click.option("--head", default="default", show_default=True, help="Head model file (.npz).")
 @click.option("--steps", default=400, show_default=True, type=click.IntRange(1, 10_000), help="Steps of the fit.")
-def command(photo: str, output: Path, face: str, head: str, steps: int) -> None:
+@click.option("--bundle", type=click.Path(path_type=Path), help="Use a phone bundle's networks (no TensorFlow).")
+def command(photo: str, output: Path, face: str, head: str, steps: int, bundle: Path | None) -> None:
     """Recover the 3D head of PHOTO (a file, or sample:astronaut) by fitting it to the face's landmarks and colours.
 
     Writes head.obj, head.glb, overlay.png and capture.json.
     """
+    if bundle is not None:
+        _with_bundle(photo, output, face, bundle)
+        return
     import os
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -46,3 +50,13 @@ def command(photo: str, output: Path, face: str, head: str, steps: int) -> None:
         one.save(folder)
         click.echo(f"{folder}: head.obj head.glb overlay.png capture.json ({one.seconds:.1f} s, ", nl=False)
         click.echo(f"landmarks within {one.landmark_error:.2f} px of the 224 crop)")
+
+
+def _with_bundle(photo: str, output: Path, face: str, bundle: Path) -> None:
+    """Encode with the networks that ``convert --tflite --bundle`` wrote."""
+    from emoca_tf.capture.bundle import capture_with_bundle
+
+    for number, one in enumerate(capture_with_bundle(photo, bundle, face)):
+        folder = output / f"face_{number}" if face == "all" else output
+        one.save(folder)
+        click.echo(f"{folder}: head.obj head.glb overlay.png capture.json ({1e3 * one.seconds:.0f} ms)")

@@ -1,0 +1,211 @@
+"""Bundles: complete, equal to their golden vectors, run without TensorFlow, refused when damaged."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import helpers_convert as helpers
+import numpy as np
+import pytest
+
+from convert.bundle import write_bundle
+from convert.collection import collect
+from convert.jobs import Settings, Workshop
+from emoca_tf.capture.bundle import Bundle, capture_with_bundle, digest
+from emoca_tf.codes import Codes
+from emoca_tf.errors import UserError
+from emoca_tf.faces import blazeface
+from emoca_tf.faces.crop import CropTransform, crop_from_landmarks
+from emoca_tf.faces.detect import detect_faces
+from emoca_tf.flame.layer import Flame
+from emoca_tf.io.images import read_image
+
+FUZZED = 60
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory) -> Path:
+    source = helpers.tiny_source()
+    workshop = Workshop(source, Settings(judge_count=4, calibration_count=4))
+    networks = collect(source, everything=True)
+    kept = {name: workshop.make(network, "float32") for name, network in networks.items()}
+    assert [name for name, result in kept.items() if not result.passed] == []
+    folder = tmp_path_factory.mktemp("bundle") / "bundle"
+    write_bundle(folder, workshop, kept, networks)
+    return folder
+
+
+@pytest.fixture
+def copy(bundle_folder, tmp_path) -> Path:
+    return Path(shutil.copytree(bundle_folder, tmp_path / "copy"))
+
+
+def test_every_stage_repeats_its_golden_output(bundle_folder):
+    bundle = Bundle(bundle_folder)
+    seen = set()
+    for record in bundle.manifest["golden"]:
+        stage = record["stage"]
+        seen.add(stage)
+        inputs = {name: bundle.array(key) for name, key in record["inputs"].items()}
+        wanted = {name: bundle.array(key) for name, key in record["outputs"].items()}
+        if stage == "prepare":
+            found = {"input": blazeface.prepare(inputs["photo"])[0]}
+        elif stage == "detection":
+            photo = bundle.array("golden/prepare_in_photo")
+            face = blazeface.decode(
+                inputs["regressors"], inputs["classificators"], float(max(photo.shape[:2])), (0, 0)
+            )[0]
+            found = {"box": np.array(face.box), "keypoints": face.keypoints, "score": np.array([face.score])}
+        elif stage == "crop":
+            face = blazeface.Detection(1.0, tuple(inputs["box"]), np.zeros((6, 2)))
+            found = {"image": face.crop().apply(inputs["photo"])}
+        else:
+            model = bundle.model(stage)
+            found = model({name: value.reshape(model.inputs[name][0]) for name, value in inputs.items()})
+        assert found.keys() == wanted.keys()
+        for name, value in wanted.items():
+            assert np.abs(value).max() > 0
+            np.testing.assert_allclose(found[name], value, atol=record["tolerance"], err_msg=f"{stage} {name}")
+    assert seen >= {"detector", "crop", "pose", "shape", "expression", "head", "head_small", "emotion"}
+
+
+def test_a_bundle_gives_the_head_that_keras_gives(bundle_folder):
+    source = helpers.tiny_source()
+    image = helpers.face_images()[0]
+    bundle = Bundle(bundle_folder)
+    codes = bundle.encode(image)
+    out = {k: np.asarray(v) for n in source.networks.values() for k, v in n.model(image[None], training=False).items()}
+    expected = Codes(
+        shape=out["shape"], tex=out["tex"], exp=out["exp"], pose=np.concatenate([out["global"], out["jaw"]], 1),
+        cam=out["cam"], light=out["light"].reshape(-1, 9, 3), eyelid=out["eyelid"],
+    )  # fmt: skip
+    for name, value in expected.to_dict().items():
+        np.testing.assert_allclose(getattr(codes, name), value, atol=1e-4, err_msg=name)
+    posed = Flame(source.head)(expected.shape, expected.exp, expected.pose)
+    found = bundle.decode(codes)
+    np.testing.assert_allclose(found["vertices"], posed.vertices, atol=1e-5)
+    np.testing.assert_allclose(found["landmarks"], posed.landmarks2d, atol=1e-5)
+
+
+def test_small_mesh_is_whole(bundle_folder):
+    bundle = Bundle(bundle_folder)
+    count = bundle.model("head_small").outputs["vertices"][0][1]
+    triangles = bundle.array("small_triangles")
+    assert 300 < count < bundle.model("head").outputs["vertices"][0][1]
+    assert set(triangles.ravel()) == set(range(count))
+
+
+def test_capture_needs_no_tensorflow(bundle_folder, tmp_path):
+    code = (
+        "import sys; from emoca_tf.cli import run, group\n"
+        f"rc = run(group, 'emoca-tf', ['capture', '--bundle', {str(bundle_folder)!r}, 'sample:astronaut', '-o', "
+        f"{str(tmp_path / 'out')!r}])\n"
+        "heavy = {'tensorflow', 'keras', 'mediapipe', 'convert', 'training'} & set(sys.modules)\n"
+        "sys.exit(rc or (f'imported {sorted(heavy)}' if heavy else 0))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "capture.json",
+        "head.glb",
+        "head.obj",
+        "overlay.png",
+    ]
+    facts = json.loads((tmp_path / "out" / "capture.json").read_text())
+    assert facts["method"] == "bundle"
+    assert set(facts["emotion"]) == {"expression", "valence", "arousal"}
+    assert np.isclose(sum(facts["emotion"]["expression"].values()), 1)
+
+
+def test_no_face_is_one_line(bundle_folder):
+    with pytest.raises(UserError, match="no face found"):
+        capture_with_bundle(np.full((200, 200, 3), 128, np.uint8), bundle_folder)
+
+
+@pytest.mark.parametrize("name", ["models/expression.tflite", "models/face_detector.tflite", "head/triangles.i32"])
+def test_cut_changed_and_missing_files_are_refused(copy, name):
+    path = copy / name
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match="bytes instead of"):
+        Bundle(copy)
+    path.write_bytes(content[:100] + bytes([content[100] ^ 1]) + content[101:])
+    with pytest.raises(UserError, match="SHA-256"):
+        Bundle(copy)
+    path.unlink()
+    with pytest.raises(UserError, match="is missing"):
+        Bundle(copy)
+
+
+def test_a_manifest_cannot_name_files_outside(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["files"]["models/../../secret"] = {"bytes": 1, "sha256": "0", "licence": ""}
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"digest": digest(manifest)}))
+    with pytest.raises(UserError, match="cannot have"):
+        Bundle(copy)
+
+
+def test_no_bundle_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="not a bundle"):
+        Bundle(tmp_path)
+
+
+def _mutated(content: bytes, rng: np.random.Generator) -> bytes:
+    kind, at = rng.integers(4), int(rng.integers(len(content)))
+    if kind == 0:
+        return content[:at]
+    if kind == 1:
+        return content[:at] + bytes([content[at] ^ (1 << int(rng.integers(8)))]) + content[at + 1 :]
+    if kind == 2:
+        return content[:at] + rng.bytes(int(rng.integers(1, 64))) + content[at:]
+    end = min(len(content), at + int(rng.integers(1, 256)))
+    return content[:at] + content[end:]
+
+
+def _fuzz(folder: Path, count: int, seed: int) -> None:
+    """Every mutation of any file is refused with one line; nothing crashes (a crash would end this process)."""
+    rng = np.random.default_rng(seed)
+    paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    for _ in range(count):
+        path = paths[int(rng.integers(len(paths)))]
+        content = path.read_bytes()
+        changed = _mutated(content, rng)
+        if changed == content:
+            continue
+        path.write_bytes(changed)
+        with pytest.raises(UserError) as refused:
+            Bundle(folder)
+        assert "\n" not in str(refused.value)
+        path.write_bytes(content)
+    Bundle(folder)
+
+
+def test_mutated_files_are_refused(copy):
+    _fuzz(copy, FUZZED, 1)
+
+
+@pytest.mark.slow
+def test_ten_thousand_mutated_files_are_refused(copy):
+    _fuzz(copy, 10_000, 2)
+
+
+def test_blazeface_finds_the_crop_that_landmarks_give(bundle_folder):
+    photo = read_image("sample:astronaut")
+    face = Bundle(bundle_folder).detect(photo)[0]
+    wanted: CropTransform = crop_from_landmarks(detect_faces(photo)[0].landmarks)
+    corners = np.array([[0, 0], [223, 223.0]])
+    shift = np.abs(face.crop().points_to_source(corners) - wanted.points_to_source(corners)).max()
+    side = 223 / wanted.matrix[0, 0]
+    assert shift < 0.12 * side
+
+
+def test_blazeface_on_wide_and_tall_pictures(bundle_folder):
+    bundle, photo = Bundle(bundle_folder), read_image("sample:astronaut")
+    square = np.array(bundle.detect(photo)[0].box)
+    for pad, offset in ((((0, 0), (300, 100), (0, 0)), (300, 0)), (((50, 200), (0, 0), (0, 0)), (0, 50))):
+        box = np.array(bundle.detect(np.pad(photo, pad))[0].box) - np.tile(offset, 2)
+        assert np.abs(box - square).max() < 0.2 * (square[2] - square[0])
