@@ -1,8 +1,8 @@
 """A first look: an expression encoder for phones learns 32 embedded synthetic faces by heart, emotion loss and all.
 
 Command: python training/train.py (the same as: python training/train.py default)
-Expected on 2 cores: about 7 minutes; every loss falls, the rendered faces take on the expressions of the input,
-the emotion term falls by more than 80 % and exp_correlation goes beyond 0.9. What is learnt here holds for these faces
+Expected on 2 cores: minutes; every loss falls, the rendered faces take on the expressions of the input,
+the emotion term falls by more than 80 %, exp_correlation goes beyond 0.8. What is learnt here holds for these faces
 only; the other recipes train for real.
 """
 
