@@ -55,6 +55,7 @@ def _fill(  # type: ignore[no-untyped-def]
     """Z-buffer rows ``first_row:end_row`` of ``ids`` [B, H, W]; ``points`` [B, V, 3], ``faces`` [F, 3]."""
     height, width = ids.shape[1:]
     depth = np.full((end_row - first_row, width), np.inf)
+    centres = (2.0 * np.arange(width) + 1.0) / width - 1.0
     points = points[image]
     ids = ids[image]
     ids[first_row:end_row] = -1
@@ -93,7 +94,7 @@ def _fill(  # type: ignore[no-untyped-def]
             base1 = (y - cy) * (ax - cx) * scale
             base2 = (y - ay) * (bx - ax) * scale
             for column in range(start, stop + 1):
-                x = (2.0 * column + 1.0) / width - 1.0
+                x = centres[column]
                 w0 = (x - bx) * step0 - base0
                 w1 = (x - cx) * step1 - base1
                 w2 = (x - ax) * step2 - base2

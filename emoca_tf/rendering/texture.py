@@ -39,6 +39,10 @@ def _add(texture, y, x, channel, value) -> None:  # type: ignore[no-untyped-def]
 def bilinear(texture, left, top, fx, fy, channel):  # type: ignore[no-untyped-def]
     """Mix of the four texels around a place; ``texture`` [h, w, C]."""
     one = np.float32(1)
+    if 0 <= top < texture.shape[0] - 1 and 0 <= left < texture.shape[1] - 1:  # inside, the usual case
+        upper = texture[top, left, channel] * (one - fx) + texture[top, left + 1, channel] * fx
+        lower = texture[top + 1, left, channel] * (one - fx) + texture[top + 1, left + 1, channel] * fx
+        return upper * (one - fy) + lower * fy
     upper = _texel(texture, top, left, channel) * (one - fx) + _texel(texture, top, left + 1, channel) * fx
     lower = _texel(texture, top + 1, left, channel) * (one - fx) + _texel(texture, top + 1, left + 1, channel) * fx
     return upper * (one - fy) + lower * fy
@@ -49,14 +53,24 @@ def bilinear_backward(texture, left, top, fx, fy, g, by_texture):  # type: ignor
     """The gradient by the coordinates; that by the texture is added to ``by_texture`` [h, w, C], if it has texels."""
     one = np.float32(1)
     wanted = by_texture.shape[0] > 0
+    inside = 0 <= top < texture.shape[0] - 1 and 0 <= left < texture.shape[1] - 1
     by_x, by_y = np.float32(0), np.float32(0)
     for channel in range(texture.shape[2]):
-        t00, t01 = _texel(texture, top, left, channel), _texel(texture, top, left + 1, channel)
-        t10, t11 = _texel(texture, top + 1, left, channel), _texel(texture, top + 1, left + 1, channel)
+        if inside:
+            t00, t01 = texture[top, left, channel], texture[top, left + 1, channel]
+            t10, t11 = texture[top + 1, left, channel], texture[top + 1, left + 1, channel]
+        else:
+            t00, t01 = _texel(texture, top, left, channel), _texel(texture, top, left + 1, channel)
+            t10, t11 = _texel(texture, top + 1, left, channel), _texel(texture, top + 1, left + 1, channel)
         s = g[channel]
         by_x += s * ((t01 - t00) * (one - fy) + (t11 - t10) * fy)
         by_y += s * ((t10 - t00) * (one - fx) + (t11 - t01) * fx)
-        if wanted:
+        if wanted and inside:
+            by_texture[top, left, channel] += s * (one - fx) * (one - fy)
+            by_texture[top, left + 1, channel] += s * fx * (one - fy)
+            by_texture[top + 1, left, channel] += s * (one - fx) * fy
+            by_texture[top + 1, left + 1, channel] += s * fx * fy
+        elif wanted:
             _add(by_texture, top, left, channel, s * (one - fx) * (one - fy))
             _add(by_texture, top, left + 1, channel, s * fx * (one - fy))
             _add(by_texture, top + 1, left, channel, s * (one - fx) * fy)
