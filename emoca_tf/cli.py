@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "capture": ("emoca_tf.commands.capture", "Recover the 3D head of a photo."),
     "describe": ("emoca_tf.commands.describe", "Print what a head model is: counts, axes, units, licence."),
     "encode": ("emoca_tf.commands.encode", "Encode a folder or list of pictures into one .npz of codes."),
+    "import-flame": ("emoca_tf.commands.import_flame", "Convert the official FLAME head and what belongs to it."),
     "import-weights": ("emoca_tf.commands.import_weights", "Convert official weights (DECA, EMOCA, SMIRK, ...)."),
 }
 

@@ -173,7 +173,7 @@ class _Storages:
 
     def size(self, key: str) -> int:
         """Bytes that the file holds for a storage."""
-        raise NotImplementedError
+        raise ValueError(f"storage {key[:40]} lies outside the file")
 
     def read(self, key: str) -> bytes | memoryview:
         """All bytes of a storage."""
@@ -312,6 +312,18 @@ def _tensor(value: Instance, storages: _Storages) -> Tensor | None:
         return _view(raw, dtype, storages.order, shape, strides, offset)
 
     return Tensor(shape, np.dtype("f4" if dtype == "bfloat16" else dtype), read)
+
+
+def inner_tensor(value: Any) -> np.ndarray | None:
+    """A torch tensor inside another pickle, its storage pickled along (``landmark_embedding.npy``); None if it is none.
+
+    Raises:
+        UserError: if its parts contradict each other.
+    """
+    if not isinstance(value, Instance) or value.kind.module.split(".")[0] != "torch":
+        return None
+    tensor = _guarded("a tensor inside", lambda: _tensor(value, _Storages()))
+    return None if tensor is None else np.asarray(tensor)
 
 
 def _storage_in_bytes(storage: Instance) -> tuple[_Storages, Any]:

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from emoca_tf.errors import UserError
 from emoca_tf.io.npz import read_npz, write_npz
+from emoca_tf.rendering.official_albedo import OFFICIAL_LICENCE, read_official_albedo
 
 SIZE = 256
 COMPONENTS = 50
@@ -49,6 +50,15 @@ class AlbedoModel:
                 f"albedo '{self.name}': mean {self.mean.shape} and basis {self.basis.shape} do not fit together"
             )
 
+    def save_exact(self, path: Path | str) -> None:
+        """Write the model atomically without loss (float32; about 40 MB for 50 components)."""
+        write_npz(path, {"mean": self.mean, "basis": self.basis, "meta": self._meta()}, compress=False)
+
+    def _meta(self) -> np.ndarray:
+        names = list(self.component_names)
+        meta = {"name": self.name, "licence": self.licence, "source": self.source, "component_names": names}
+        return np.frombuffer(json.dumps(meta, ensure_ascii=True, sort_keys=True).encode(), np.uint8)
+
     def save(self, path: Path | str, basis_size: int = SIZE) -> None:
         """Write the model atomically, mean as uint8 and basis as int8 with one scale per component (lossy).
 
@@ -61,19 +71,17 @@ class AlbedoModel:
             basis = tf.image.resize(basis, [basis_size, basis_size], method="area").numpy()
         scale = np.abs(basis).max((1, 2, 3)) / 127
         quantised = np.round(basis / np.where(scale > 0, scale, 1)[:, None, None, None])
-        names = list(self.component_names)
-        meta = {"name": self.name, "licence": self.licence, "source": self.source, "component_names": names}
         arrays = {
             "mean": np.round(self.mean.clip(0, 1) * 255).astype(np.uint8),
             "basis_q": quantised.astype(np.int8),
             "basis_scale": scale.astype(np.float32),
-            "meta": np.frombuffer(json.dumps(meta, ensure_ascii=True, sort_keys=True).encode(), np.uint8),
+            "meta": self._meta(),
         }
         write_npz(path, arrays)
 
     @classmethod
     def load(cls, path: Path | str = "default") -> AlbedoModel:
-        """Read a model written by :meth:`save`; ``"default"`` is the embedded one.
+        """Read a model written by :meth:`save` or :meth:`save_exact`; ``"default"`` is the embedded one.
 
         Raises:
             UserError: if the file is missing, damaged, or not an albedo model.
@@ -83,19 +91,22 @@ class AlbedoModel:
                 arrays = read_npz(real)
         else:
             arrays = read_npz(Path(path))
-        missing = [key for key in ("mean", "basis_q", "basis_scale", "meta") if key not in arrays]
+        needed = ("mean", "basis", "meta") if "basis" in arrays else ("mean", "basis_q", "basis_scale", "meta")
+        missing = [key for key in needed if key not in arrays]
         if missing:
             raise UserError(f"{path} is not an emoca-tf albedo model (no {', '.join(missing)})")
         try:
             meta: dict[str, Any] = json.loads(arrays["meta"].tobytes())
         except ValueError as error:
             raise UserError(f"{path}: the albedo model's description is damaged ({error})") from None
+        names = tuple(meta.get("component_names", ()))
+        description = {key: str(meta.get(key, "")) for key in ("name", "licence", "source")}
+        if "basis" in arrays:
+            return cls(mean=arrays["mean"], basis=arrays["basis"], component_names=names, **description)
         mean = arrays["mean"].astype(np.float32) / (255 if arrays["mean"].dtype == np.uint8 else 1)
         basis = arrays["basis_q"].astype(np.float32) * arrays["basis_scale"][:, None, None, None]
         if basis.shape[1:3] != mean.shape[:2]:
             basis = tf.image.resize(basis, mean.shape[:2], method="bilinear").numpy()
-        names = tuple(meta.get("component_names", ()))
-        description = {key: str(meta.get(key, "")) for key in ("name", "licence", "source")}
         return cls(mean=mean, basis=np.moveaxis(basis, 0, -1), component_names=names, **description)
 
     @classmethod
@@ -107,19 +118,8 @@ class AlbedoModel:
         Raises:
             UserError: if the file is neither.
         """
-        arrays = read_npz(Path(path))
-        layouts = (("BFM", "MU", "PC", 1.0), ("FLAME", "mean", "tex_dir", 255.0))
-        found = [layout for layout in layouts if layout[1] in arrays and layout[2] in arrays]
-        if not found:
-            raise UserError(f"{path} is no FLAME texture model (neither MU and PC nor mean and tex_dir inside)")
-        kind, mean_key, basis_key, scale = found[0]
-        try:
-            mean = arrays[mean_key].reshape(512, 512, 3)
-            basis = arrays[basis_key].reshape(512, 512, 3, -1)[..., :COMPONENTS]
-        except ValueError:
-            raise UserError(f"{path}: the texture is not 512 x 512 x 3 (got {arrays[mean_key].shape})") from None
-        mean, basis = (array[::2, ::2, ::-1].astype(np.float32) / np.float32(scale) for array in (mean, basis))
-        return cls(f"{kind} albedo", mean, basis, licence="see the file's owner", source=Path(path).name)
+        kind, mean, basis = read_official_albedo(Path(path), COMPONENTS)
+        return cls(f"{kind} albedo", mean, basis, licence=OFFICIAL_LICENCE, source=Path(path).name)
 
 
 class Albedo(keras.layers.Layer):

@@ -35,3 +35,15 @@ def tensor(name: str, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
     else:
         value = noise(name, shape, np.sqrt(2.0 / np.prod(shape[1:])), seed)
     return value.astype(np.float32)
+
+
+def smooth_image(name: str, size: int, seed: int = 0, waves: int = 12) -> np.ndarray:
+    """Picture ``[size, size, 3]`` uint8: a sum of plane waves of low frequency for each channel."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    channels = []
+    for channel in range(3):
+        amplitude, fx, fy, phase = unit(f"{name}/{channel}", (waves, 4), seed).T[:, :, None, None]
+        angle = 2 * np.pi * ((fx * 8 - 4) * x + (fy * 8 - 4) * y + phase)
+        total = ((amplitude * 2 - 1) * np.cos(angle)).sum(0)
+        channels.append(0.5 + 0.48 * total / np.abs(total).max())
+    return np.round(np.stack(channels, -1) * 255).astype(np.uint8)
