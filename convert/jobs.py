@@ -187,12 +187,12 @@ class Workshop:
         rows = calibration(self.calibration_inputs(network), s.batch) if recipe in CALIBRATED else None
         if recipe != "int8-qat":
             return convert(network, recipe, rows, s.batch, s.integer_io)
-        if network.build is None:
+        if network.build is None or "image" not in network.inputs:
             raise UserError(f"{network.name} has no tf_keras twin, so it cannot be fine-tuned; use another recipe")
-        assert rows is not None
-        return qat.finetuned(
-            network, self.learning_faces.images, rows, steps=s.qat_steps, learning_rate=s.qat_rate, progress=progress
+        tuned = qat.finetuned(
+            network, self.learning_faces.images, steps=s.qat_steps, learning_rate=s.qat_rate, progress=progress
         )
+        return convert(tuned, "int8", rows, s.batch, s.integer_io)
 
     def _calibration_note(self, network: Network) -> dict[str, Any]:
         if "image" in network.inputs:

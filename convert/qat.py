@@ -7,13 +7,13 @@ quantisation in place to repeat the float outputs, and gives its weights back.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from convert.export import Calibration, configure, named_outputs, run
+from convert.export import named_outputs
 from convert.networks import Network
 from convert.quiet import silent
 from emoca_tf.errors import UserError
@@ -22,15 +22,17 @@ Progress = Callable[[int, int, float], None]
 
 
 def finetuned(
-    network: Network, images: np.ndarray, calibration: Calibration, *, steps: int = 200, batch_size: int = 16,
-    learning_rate: float = 1e-4, seed: int = 0, progress: Progress | None = None,
-) -> bytes:  # fmt: skip
-    """The bytes of an int8 file whose weights have learnt to live with rounding.
+    network: Network, images: np.ndarray, *, steps: int = 200, batch_size: int = 16, learning_rate: float = 1e-4,
+    seed: int = 0, progress: Progress | None = None,
+) -> Network:  # fmt: skip
+    """The same network with weights that have learnt to live with rounding; an ordinary int8 conversion follows.
+
+    The fine-tuned twin itself is not converted: from a tfmot graph the converter turns a ReLU with maximum 1 (the
+    eyelids) into a constant.
 
     Args:
         network: the float reference; its weights are not changed.
         images: ``[N, 224, 224, 3]`` float32 in 0..1, what it learns on.
-        calibration: as for :func:`convert.export.convert`.
         steps: of the optimiser (Adam, cosine decay).
         batch_size: pictures a step.
         learning_rate: at the start.
@@ -38,26 +40,36 @@ def finetuned(
         progress: called after every step with (done, total, loss).
 
     Raises:
-        UserError: the network has no tf_keras twin, or the converter refuses.
+        UserError: the network has no tf_keras twin.
     """
-    import tensorflow as tf
+    import keras as keras3
 
     keras = legacy_keras()
     twin = build_twin(keras, network)
     aware = quantisation_aware(keras, twin)
+    set_ranges(keras, aware, twin, images[: 4 * batch_size])
     _learn(aware, network, images, steps, batch_size, learning_rate, seed, progress)
-    tensor = aware.inputs[0]
-    # A static batch: the same layers called on a fixed input.
-    image = keras.Input(batch_shape=(1, *tensor.shape[1:]), name=tensor.name.split(":")[0])
-    names = output_names(network)
-    still = keras.Model(image, dict(zip(names, aware(image, training=False), strict=True)), name=network.name)
-    with silent(), tempfile.TemporaryDirectory() as folder:
-        signature = tf.TensorSpec((1, *tensor.shape[1:]), tf.float32, name="image")
-        call = tf.function(lambda image: still(image, training=False), input_signature=[signature])
-        tf.saved_model.save(still, folder, signatures={network.name: call})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[network.name])
-        configure(converter, "int8", calibration)
-        return run(converter, f"{network.name}, int8-qat")
+    assert network.build is not None
+    tuned = network.build(keras3)
+    copy_weights(network.model, tuned)
+    weights_back(aware, tuned)
+    return replace(network, model=tuned)
+
+
+def set_ranges(keras: Any, aware: Any, twin: Any, images: np.ndarray) -> None:
+    """Start every observer at the range its layer really has; tfmot's -6..6 would fade only over thousands of steps."""
+    outputs = {layer.name: layer.output for layer in twin.layers if not isinstance(layer, keras.layers.InputLayer)}
+    seen = keras.Model(twin.inputs, outputs)(images, training=False)
+    for wrapped in aware.layers:
+        value = seen.get(getattr(getattr(wrapped, "layer", None), "name", ""))
+        if value is None:
+            continue
+        for variable in wrapped.weights:
+            kind = variable.name.split(":")[0].split("/")[-1]
+            if kind in ("output_min", "post_activation_min"):
+                variable.assign(min(float(np.min(value)), 0.0))
+            elif kind in ("output_max", "post_activation_max"):
+                variable.assign(max(float(np.max(value)), 1e-3))
 
 
 def legacy_keras() -> Any:
@@ -109,18 +121,20 @@ def weights_back(aware: Any, model: Any) -> None:
         target = layers[inner.name]
         if not target.weights:
             continue
-        learnt = {v.name.split(":")[0].split("/")[-1]: v.numpy() for v in [*inner.weights, *wrapped.weights]}
-        target.set_weights([learnt[v.name.split("/")[-1]] for v in target.weights])
+        own = [v for v in wrapped.weights if v.name.startswith(f"{inner.name}/")]
+        learnt = {v.name.split(":")[0].split("/")[-1].replace("depthwise_", ""): v.numpy() for v in own}
+        target.set_weights([learnt[v.name] for v in target.weights])
 
 
 def quantisation_aware(keras: Any, twin: Any) -> Any:
-    """The twin with fake quantisation; layers that tfmot does not know (clamps by scaling) stay as they are."""
+    """The twin with fake quantisation; clamps stay as they are."""
     from tensorflow_model_optimization.quantization.keras import quantize_annotate_layer, quantize_apply, quantize_scope
 
     passive = _passive_config()
 
     def annotate(layer: Any) -> Any:
-        if isinstance(layer, keras.layers.Rescaling):
+        clamped = isinstance(layer, keras.layers.ReLU) and layer.max_value is not None
+        if clamped or isinstance(layer, keras.layers.Rescaling):
             return quantize_annotate_layer(layer, passive())
         if isinstance(layer, keras.layers.InputLayer):
             return layer
