@@ -3,7 +3,8 @@
 Run: ``python benchmarks/encoders.py --peer-python /path/to/other/bin/python``, an interpreter with
 ``pip install torch 'numpy<2'``; without it only our own times are printed. Both sides get the same weights and
 pictures, their outputs are compared before they are timed (jit: traced, frozen and optimised for inference). Aim: a
-ratio of at most 0.7 for ResNet50.
+ratio of at most 0.7 for ResNet50. On a machine that does other things too give ``--threads 1``: threads that wait for
+each other distort both sides, torch's most.
 """
 
 from __future__ import annotations
@@ -75,7 +76,12 @@ def main() -> None:
     parser.add_argument("--peer-python", help="interpreter that has torch")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=sorted(NETWORKS), action="append", help="only this network (may be repeated)")
+    parser.add_argument("--threads", type=int, default=0, help="of both sides; 0 leaves it to them")
     options = parser.parse_args()
+    if options.threads:
+        os.environ["OMP_NUM_THREADS"] = str(options.threads)  # what torch goes by
+        tf.config.threading.set_intra_op_parallelism_threads(options.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(options.threads)
     for name in options.only or NETWORKS:
         results = time_network(name, options.peer_python, options.rounds)
         if results:

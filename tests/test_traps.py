@@ -1,15 +1,18 @@
 """The twenty traps of the original, one test each (specification section 10).
 
-Those about reading checkpoints (17, and the file side of 1, 4, 5, 8, 20) are in tests/weights/test_traps_import.py.
+Here a network or a formula is held to them; what an importer must do about 1, 4, 5, 17 and 20 is tested with it.
 """
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import pickle
+import sys
+from types import ModuleType, SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+import scipy.sparse
 import tensorflow as tf
 
 from emoca_tf import losses
@@ -22,6 +25,8 @@ from emoca_tf.flame.head import HeadModel
 from emoca_tf.flame.layer import contour_row
 from emoca_tf.flame.rotations import rodrigues, yaw_degrees
 from emoca_tf.io.npz import write_npz
+from emoca_tf.io.pickled_arrays import as_array
+from emoca_tf.io.safe_pickle import read_pickle
 from emoca_tf.model import Emoca
 from emoca_tf.rendering import displacement
 from emoca_tf.rendering.albedo import AlbedoModel
@@ -230,6 +235,23 @@ def test_trap_16_without_a_light_code_the_picture_is_bare_albedo():
     light = tf.constant(np.r_[[[2.0] * 3], np.zeros((8, 3))][None], tf.float32)
     lit = renderer(vertices, cam, albedo=albedo, light=light)
     np.testing.assert_allclose(lit.image, bare.image * 2 * 0.2820948, atol=1e-5)
+
+
+def test_trap_17_flames_pickle_holds_chumpy_and_scipy_objects(monkeypatch):
+    """Both are read as arrays although neither package is asked for anything."""
+    chumpy = ModuleType("chumpy.ch")
+    chumpy.Ch = type("Ch", (), {"__module__": "chumpy.ch"})
+    variable = chumpy.Ch()
+    variable.x = RANDOM.random((4, 3))
+    regressor = scipy.sparse.csc_matrix(np.array([[0.25, 0.0, 0.75], [0.0, 1.0, 0.0]]))
+    with monkeypatch.context() as patched:
+        for name in ("chumpy", "chumpy.ch"):
+            patched.setitem(sys.modules, name, chumpy)
+        data = pickle.dumps({"v_template": variable, "J_regressor": regressor}, protocol=2)
+    assert "chumpy.ch" not in sys.modules
+    stored, _ = read_pickle(data, "model.pkl")
+    np.testing.assert_array_equal(as_array(stored["v_template"], "model.pkl"), variable.x)
+    np.testing.assert_array_equal(as_array(stored["J_regressor"], "model.pkl"), regressor.toarray())
 
 
 def test_trap_18_shape_is_decas_by_construction(emoca):
