@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from helpers_flame import GOLDEN
@@ -55,3 +57,24 @@ def test_a_resized_crop_shows_the_same_square() -> None:
 def test_an_empty_box_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1 pixel"):
         crop_from_box((10.0, 10.0, 10.0, 10.0))
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("box", [(20.0, 10.0, 60.0, 50.0), (-30.0, -20.0, 40.0, 30.0), (70.0, 60.0, 160.0, 150.0)])
+def test_the_crop_equals_scikit_images_warp(order: int, box: tuple[float, float, float, float]) -> None:
+    from skimage.transform import warp
+
+    image = np.random.default_rng(0).integers(20, 240, (90, 120, 3), np.uint8)
+    crop = crop_from_box(box, size=96)
+    wanted = warp(image / 255.0, np.linalg.inv(crop.matrix), output_shape=(96, 96), order=order, clip=order == 3)
+    np.testing.assert_allclose(crop.apply(image, order), wanted, atol=1e-6)
+
+
+def test_the_crop_of_a_big_picture_costs_little_memory() -> None:
+    image = np.zeros((6000, 8000, 3), np.uint8)
+    crop = crop_from_box((500.0, 500.0, 5500.0, 5500.0))
+    tracemalloc.start()
+    crop.apply(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 2**20  # the picture itself is 137 MiB
