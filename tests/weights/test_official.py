@@ -211,19 +211,20 @@ def test_outputs_of_another_suffix_are_refused(output: str, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["npz", "keras"])
 def test_full_emoca_with_detail_imports_within_60_s_and_2_gb(suffix: str, tmp_path: Path, pictures: Path) -> None:
+    """Processor seconds, not wall time: other work on the machine must not decide."""
     import resource
     import subprocess
-    import time
 
     networks = ("E_flame", "E_expression", "E_detail", "D_detail")
     state = {**emoca_state(networks, 56, foreign=True), "deca.flametex.basis": np.zeros((786432, 50), np.float32)}
     source = write_checkpoint(tmp_path / "emoca.ckpt", {"state_dict": state})
     assert source.stat().st_size > 450e6
-    start = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "emoca_tf.cli", "import-weights", str(source), "-o", str(tmp_path / f"w.{suffix}")]
     subprocess.run(command, check=True)
-    assert time.perf_counter() - start < 60
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 * 2**20
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime < 60
+    assert used.ru_maxrss < 2 * 2**20
     assert cli("encode", pictures, "--no-detect", "--weights", tmp_path / f"w.{suffix}", "-o", tmp_path / "c.npz") == 0
     with np.load(tmp_path / "c.npz") as rows:
         np.testing.assert_allclose(np.concatenate([rows["exp"], rows["pose"]], 1), EXPECTED["expression_56"], atol=1e-4)
