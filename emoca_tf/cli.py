@@ -14,6 +14,7 @@ from emoca_tf.errors import UserError
 # Name -> (module, one-line help). The help stands here so that `emoca-tf --help` imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
     "capture": ("emoca_tf.commands.capture", "Recover the 3D head of a photo."),
+    "contact-sheet": ("emoca_tf.commands.contact_sheet", "Draw a head's expressions, identities and albedos."),
     "describe": ("emoca_tf.commands.describe", "Print what a head model is: counts, axes, units, licence."),
     "encode": ("emoca_tf.commands.encode", "Encode a folder or list of pictures into one .npz of codes."),
     "import-flame": ("emoca_tf.commands.import_flame", "Convert the official FLAME head and what belongs to it."),

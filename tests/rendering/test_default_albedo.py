@@ -10,7 +10,9 @@ import pytest
 import emoca_tf
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.rendering.albedo import AlbedoModel
-from emoca_tf.rendering.build_albedo import fields
+from emoca_tf.rendering.albedo_fields import fields
+from emoca_tf.rendering.build_albedo import BASIS_SIZE, build
+from emoca_tf.rendering.uv_space import uv_table
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +49,42 @@ def test_brows_and_lips_lie_where_the_landmarks_are() -> None:
     assert painted["brows"][2:].max() < 0.05
     assert painted["lips"][3:].min() > 0.3
     assert painted["lips"][:3].max() < 0.05
+
+
+def region(model: AlbedoModel, name: str) -> np.ndarray:
+    head = HeadModel.load()
+    inside = np.zeros(head.n_vertices, bool)
+    inside[head.masks[name]] = True
+    table = uv_table(head, 256)
+    return (table.triangles >= 0) & inside[table.vertex_ids].all(2)
+
+
+def test_every_component_shows_and_stays_where_its_name_says(model: AlbedoModel) -> None:
+    size = np.abs(model.basis).max((0, 1, 2))
+    assert size.min() > 0.005
+    assert size.max() < 0.3
+    eyes, scalp = region(model, "eyeballs"), region(model, "scalp")
+    for name in ("iris blue", "iris lightness", "sclera brightness"):
+        component = np.abs(model.basis[..., model.component_names.index(name)]).sum(2)
+        assert component[eyes].sum() > 20 * component[scalp].sum()
+    hair = np.abs(model.basis[..., model.component_names.index("hair lightness")]).sum(2)
+    assert hair[scalp].mean() > 50 * hair[eyes].mean()
+
+
+def test_whites_of_the_eyes_are_no_lamps_and_irises_are_wide_enough(model: AlbedoModel) -> None:
+    eyes = model.mean[region(model, "eyeballs")]
+    assert np.quantile(eyes.mean(1), 0.9) < 0.8
+    pixel = model.mean[226, 30].mean()  # middle of the right eye's chart
+    assert pixel < 0.1
+    assert (eyes.mean(1) < 0.4).sum() > 600
+
+
+def test_left_and_right_half_of_the_mean_face_look_alike(model: AlbedoModel) -> None:
+    brightness = model.mean[:180].mean(2)
+    assert np.abs(brightness - brightness[:, ::-1]).mean() < 0.03
+
+
+def test_painting_again_gives_the_committed_file(tmp_path: Path) -> None:
+    build(HeadModel.load()).save(tmp_path / "albedo.npz", basis_size=BASIS_SIZE)
+    committed = Path(emoca_tf.__file__).parent / "rendering" / "data" / "default_albedo.npz"
+    assert (tmp_path / "albedo.npz").read_bytes() == committed.read_bytes()

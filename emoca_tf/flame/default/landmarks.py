@@ -25,7 +25,7 @@ INNER = (
 
 
 @numba.njit
-def _rasterise(points: np.ndarray, faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+def rasterise(points: np.ndarray, faces: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Nearest triangle and its weights at each pixel centre; larger z is nearer."""
     depth = np.full((size, size), -1e9)
     ids = np.full((size, size), -1, np.int64)
@@ -82,7 +82,7 @@ def render(
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
     light = np.array([0.25, 0.45, 0.85])
     shade = 0.35 + 0.75 * np.clip(normal @ (light / np.linalg.norm(light)), 0, 1)
-    ids, weights = _rasterise(points, f, size)
+    ids, weights = rasterise(points, f, size)
     value = ((colour * shade[:, None])[f[ids]] * weights[..., None]).sum(2)
     value[ids < 0] = (0.55, 0.6, 0.65)
     return (np.clip(value, 0, 1) * 255).astype(np.uint8), ids, weights, points

@@ -23,6 +23,8 @@ MAKEHUMAN_UNITS = (
 RACES = ("african", "asian", "caucasian")
 DETAILS = ("head", "neck", "mouth", "nose", "eyebrows", "cheek", "eyes", "forehead", "chin", "ears", "asym")
 OPPOSITES = (("-decr", "-incr"), ("-down", "-up"), ("-in", "-out"), ("-backward", "-forward"), ("-concave", "-convex"))
+RIDGE = 3e-9  # of the joint regressor, per equation (square metres)
+STILL_WEIGHT = 3.0  # of an expression against a head in the joint regressor
 SMOOTHED = ("Smile", "Dimple", "cheek", "Sneer", "Frown", "Stretch", "Squint", "Puff")
 
 
@@ -126,10 +128,11 @@ def joint_positions(source: Source, figures: np.ndarray, hinge: np.ndarray) -> n
     )
 
 
-def align(heads: np.ndarray, joints: np.ndarray, skull: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rigidly lay every head on the first pass mean (rotation and translation of the ``skull`` vertices)."""
-    heads, joints = heads.copy(), joints.copy()
-    target = heads[:, skull].mean(0)
+def align(
+    heads: np.ndarray, joints: np.ndarray, skull: np.ndarray, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rigidly lay every head on ``target`` (rotation and translation of the ``skull`` vertices)."""
+    heads, joints, target = heads.copy(), joints.copy(), target[skull]
     for k in range(len(heads)):
         centre = heads[k, skull].mean(0)
         u, _, vt = np.linalg.svd((heads[k, skull] - centre).T @ (target - target.mean(0)))
@@ -150,22 +153,32 @@ def principal(heads: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return mean, axes.reshape(*mean.shape, count)
 
 
-def regressor(heads: np.ndarray, joints: np.ndarray, near: int = 60) -> np.ndarray:
-    """``[5, V]`` rows of sum 1: ridge on the vertices nearest to each joint, pulled to an even blend."""
+def regressor(heads: np.ndarray, joints: np.ndarray, skin: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    """``[5, V]`` rows of sum 1: least squares over many heads on the vertices around each joint.
+
+    An even blend plus a correction of sum 0, so moving or enlarging a head does the same to its joints. Expressions
+    stand in the equations too, with joints that do not move.
+
+    Args:
+        heads: ``[K, V, 3]``.
+        joints: ``[K, 5, 3]``.
+        skin: ``[V]`` bool; the first three joints use these vertices only.
+        expression: ``[V, 3, E]``.
+    """
     out = np.zeros((5, heads.shape[1]))
     mean = heads.mean(0)
+    moves = STILL_WEIGHT * np.moveaxis(expression, 2, 0)
     for j in range(5):
-        centre = joints[:, j].mean(0)
-        order = np.argsort(np.linalg.norm(mean - centre, axis=1), kind="stable")
-        pick = order[: 16 * near : 4] if j < 3 else order[:near]
-        base = np.full(len(pick), 1 / len(pick))
-        a = heads[:, pick].transpose(0, 2, 1).reshape(-1, len(pick)).astype(np.float64)
-        b = joints[:, j].reshape(-1).astype(np.float64)
-        ridge = 1e-6 * np.trace(a.T @ a) / len(pick)
-        strong = 1e3 * np.trace(a.T @ a) / len(pick)
-        left = a.T @ a + ridge * np.eye(len(pick)) + strong * np.ones((len(pick), len(pick)))
-        w = np.linalg.solve(left, a.T @ b + ridge * base + strong)
-        out[j, pick] = w / w.sum()
+        support, stride = (4000, 4) if j < 3 else (300, 2)
+        distance = np.linalg.norm(mean - joints[:, j].mean(0), axis=1) + (j < 3) * ~skin
+        pick = np.argsort(distance, kind="stable")[:support:stride]
+        centre = heads[:, pick].mean(1, keepdims=True)
+        rows = np.concatenate([heads[:, pick] - centre, moves[:, pick] - moves[:, pick].mean(1, keepdims=True)])
+        wanted = np.concatenate([joints[:, j] - centre[:, 0], -moves[:, pick].mean(1)]).reshape(-1)
+        a = rows.transpose(0, 2, 1).reshape(-1, len(pick)).astype(np.float64)
+        ridge = RIDGE * 3 * len(heads)
+        w = np.linalg.solve(a.T @ a + ridge * np.eye(len(pick)), a.T @ wanted)
+        out[j, pick] = 1 / len(pick) + w - w.mean()
     return out
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
+from emoca_tf.flame.default.layout import lay_out
 from emoca_tf.flame.default.source import Source
 
 PARTS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
@@ -76,25 +76,6 @@ def _cut(source: Source, triangles: list, plane: tuple[np.ndarray, float]) -> tu
     return out, share
 
 
-def _pack(uv: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """The skin's largest chart fills the upper part of the square; the small charts stand in a row below it."""
-    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
-    graph = sparse.coo_matrix((np.ones(len(edges)), edges.T), shape=(len(uv), len(uv)))
-    count, chart = connected_components(graph, directed=False)
-    sizes = sorted(range(count), key=lambda c: -int((chart == c).sum()))
-    out = np.zeros_like(uv)
-    width = 0.98 / max(count - 1, 1)
-    for k, c in enumerate(sizes):
-        rows = chart == c
-        low, high = uv[rows].min(0), uv[rows].max(0)
-        box = (0.01, 0.17, 0.98, 0.82) if k == 0 else (0.01 + (k - 1) * width, 0.01, width * 0.92, 0.14)
-        scale = np.array(box[2:]) / np.maximum(high - low, 1e-9)
-        if k:
-            scale[:] = scale.min()
-        out[rows] = (uv[rows] - low) * scale + box[:2]
-    return out
-
-
 def build(source: Source, plane: tuple[np.ndarray, float]) -> Topology:
     """Cut the head off the figure and number its vertices and texture vertices."""
     index: dict[tuple, int] = {}
@@ -123,5 +104,9 @@ def build(source: Source, plane: tuple[np.ndarray, float]) -> Topology:
     uv = np.array([source.uv[a] * (1 - t) + source.uv[b] * t for a, b, t in uv_index])
     faces = np.array(triangles)
     uv_faces = np.array(uv_triangles)
-    on_plane = np.abs(blend @ source.points @ plane[0] - plane[1]) < 1e-9
-    return Topology(blend, faces, _pack(uv, uv_faces), uv_faces, np.array(part), np.flatnonzero(on_plane))
+    points, parts = blend @ source.points, np.array(part)
+    vertex = np.zeros(len(uv), int)
+    vertex[uv_faces] = faces
+    layout = lay_out(uv, uv_faces, points[vertex], parts[vertex])
+    on_plane = np.abs(points @ plane[0] - plane[1]) < 1e-9
+    return Topology(blend, faces, layout, uv_faces, parts, np.flatnonzero(on_plane))
