@@ -64,7 +64,11 @@ def convert_command(request: Request) -> None:
     with tqdm(jobs, desc="converting", unit="file", leave=False) as bar:
         for network, recipe in bar:
             bar.set_postfix_str(f"{network.name} {recipe}")
-            results.append(workshop.make(network, recipe))
+
+            def learning(done: int, total: int, loss: float, what: str = f"{network.name} {recipe}") -> None:
+                bar.set_postfix_str(f"{what}, step {done}/{total}, loss {loss:.4f}")
+
+            results.append(workshop.make(network, recipe, learning))
     workshop.time(results)
     automatic = "auto" in request.recipes
     for name in networks:
@@ -79,7 +83,7 @@ def convert_command(request: Request) -> None:
     report.write_reports(request.output, workshop, results, chosen, networks)
     click.echo(report.text_table(results))
     for result in results:
-        for reason in result.reasons:
+        for reason in [*result.reasons, *(result.verdict.notes if result.verdict else [])]:
             click.echo(f"{result.network} {result.recipe}: {reason}")
     if automatic:
         for name, recipe in chosen.items():

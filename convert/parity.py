@@ -15,6 +15,7 @@ from emoca_tf.capture.tflite import TFLiteModel
 
 Outputs = dict[str, np.ndarray]
 WORST = 6
+DEGENERATE = 0.02  # spread of the expression code below which a network is hardly trained
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Verdict:
         emotion: ``valence_mae``, ``arousal_mae``, ``flips``; or None.
         worst: row numbers of the faces with the largest error, worst first.
         failures: gates not reached, each in one line; empty for a pass.
+        notes: what is odd about the float network itself.
     """
 
     groups: dict[str, dict[str, float]]
@@ -55,6 +57,7 @@ class Verdict:
     emotion: dict[str, float] | None = None
     worst: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def reference_outputs(network: Network, inputs: Mapping[str, np.ndarray]) -> Outputs:
@@ -132,6 +135,11 @@ def judge(
         verdict.emotion = _agreement(reference, found)
     verdict.worst = [int(row) for row in np.argsort(errors)[::-1][:WORST]]
     verdict.failures = failures(network, recipe, verdict, reference, gates)
+    if network.name == "expression" and verdict.groups["exp"]["spread"] < DEGENERATE:
+        verdict.notes.append(
+            f"the float network gives nearly the same expression for every face (spread "
+            f"{verdict.groups['exp']['spread']:.2g}); train it longer, its parity says little"
+        )
     return verdict
 
 

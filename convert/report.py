@@ -147,6 +147,7 @@ def page(data: dict[str, Any], results: list[Result], pictures: dict[tuple[str, 
         body.append(f"<h2>{html.escape(result.network)}, {html.escape(result.recipe)}</h2>")
         body += [f"<p class='no'>{html.escape(reason)}</p>" for reason in result.reasons]
         if result.verdict is not None:
+            body += [f"<p class='no'>{html.escape(note)}</p>" for note in result.verdict.notes]
             body.append(_groups(result))
         picture = pictures.get((result.network, result.recipe))
         if picture:

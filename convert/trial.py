@@ -46,7 +46,7 @@ def main() -> None:
     from emoca_tf.errors import UserError
 
     try:
-        model = TFLiteModel(Path(sys.argv[1]), delegates=sys.argv[2] == "1")
+        model = TFLiteModel(Path(sys.argv[1]).read_bytes(), delegates=sys.argv[2] == "1")
         for value in (0.0, 0.5):
             out = model({name: np.full(shape, value, np.float32) for name, (shape, _) in model.inputs.items()})
             if not all(np.isfinite(a).all() for a in out.values()):

@@ -200,3 +200,10 @@ def test_an_unknown_network_is_named(tmp_path):
 
     with pytest.raises(UserError, match="no network coarse"):
         collect(helpers.tiny_source(), ["coarse"])
+
+
+def test_a_network_that_always_says_the_same_is_noted(reference, geometry):
+    flat = {name: value * np.float32(0.001) for name, value in reference.items()}
+    verdict = parity.judge(helpers.tiny_network(), "int8", flat, dict(flat), geometry)
+    assert any("nearly the same expression" in note for note in verdict.notes)
+    assert parity.judge(helpers.tiny_network(), "int8", reference, dict(reference), geometry).notes == []
