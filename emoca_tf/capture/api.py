@@ -13,13 +13,14 @@ import numpy as np
 from emoca_tf import __version__
 from emoca_tf.capture import overlay
 from emoca_tf.capture.fit import FitOptions, Progress, fit_landmarks
+from emoca_tf.capture.morphs import morph_targets
 from emoca_tf.codes import UNITS, Codes
 from emoca_tf.errors import UserError
 from emoca_tf.faces.crop import CropTransform, crop_from_landmarks
 from emoca_tf.faces.detect import Face, detect_faces, select_faces
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.images import read_image
-from emoca_tf.io.mesh import staged_folder, textured_mesh, write_glb, write_obj
+from emoca_tf.io.mesh import plain_mesh, seam_corners, staged_folder, textured_mesh, write_glb, write_obj
 
 
 @dataclass(frozen=True)
@@ -75,13 +76,19 @@ class Capture:
             "seconds": self.seconds,
         }
 
-    def save(self, directory: Path | str) -> None:
-        """Write ``head.obj`` (+ ``.mtl``, ``.png``), ``head.glb``, ``overlay.png`` and ``capture.json``.
+    def save(self, directory: Path | str, *, morphs: bool = True) -> None:
+        """Write ``head.obj``, ``head.glb``, ``overlay.png`` and ``capture.json``.
 
-        All files are made beside the directory first and moved in when every one of them is complete.
+        A head with a texture gets ``head.mtl`` and ``head.png`` beside the ``.obj``. All files are made beside the
+        directory first and moved in when every one of them is complete.
+
+        Args:
+            directory: made if it is not there; files of the same names are replaced.
+            morphs: give ``head.glb`` a morph target for every expression axis and ``jawOpen``, with the captured
+                expression as its weights. Needs TensorFlow.
 
         Raises:
-            UserError: if ``directory`` is a file, or the head has no texture coordinates.
+            UserError: if ``directory`` is a file.
             OSError: if the disk refuses.
         """
         from PIL import Image
@@ -89,16 +96,18 @@ class Capture:
         directory = Path(directory)
         if directory.exists() and not directory.is_dir():
             raise UserError(f"{directory} is a file; give a folder for the results")
-        if self.head.uv is None or self.head.uv_faces is None or self.texture is None:
-            raise UserError(
-                f"head '{self.head.name}' has no texture coordinates; it cannot be written as a textured mesh"
-            )
-        mesh = textured_mesh(self.vertices, self.head.f, self.head.uv, self.head.uv_faces, self.texture)
+        head, rows = self.head, np.arange(len(self.vertices))
+        if head.uv is None or head.uv_faces is None or self.texture is None:
+            mesh = plain_mesh(self.vertices, head.f)
+        else:
+            mesh = textured_mesh(self.vertices, head.f, head.uv, head.uv_faces, self.texture)
+            rows = seam_corners(head.f, head.uv_faces)[0][:, 0]
+        targets, weights = morph_targets(head, self.codes) if morphs else ({}, [])
         points = self.crop.resized(overlay.PANEL).points_to_crop(self.landmarks)
         strip = overlay.contact_strip(self.pictures["photo"], points, self.pictures["over"], self.pictures["shape"])
         with staged_folder(directory) as folder:
             write_obj(folder / "head.obj", mesh)
-            write_glb(folder / "head.glb", mesh)
+            write_glb(folder / "head.glb", mesh, {name: target[rows] for name, target in targets.items()}, weights)
             Image.fromarray(strip).save(folder / "overlay.png")
             (folder / "capture.json").write_text(json.dumps(self.to_json(), indent=1))
 

@@ -1,15 +1,35 @@
-"""Textured meshes as OBJ and GLB, through trimesh."""
+"""Meshes, textured or plain, as OBJ and GLB, through trimesh."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from emoca_tf.io.atomic import atomic_path
+
+
+def seam_corners(faces: np.ndarray, uv_faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices repeated where the texture has a seam: glTF knows one index for position and texture.
+
+    Returns:
+        ``[N, 2]`` rows of the vertices and of the texture vertices, and ``[F, 3]`` rows of those.
+    """
+    corners = np.stack([faces.ravel(), uv_faces.ravel()], 1)
+    unique, index = np.unique(corners, axis=0, return_inverse=True)
+    return unique, index.reshape(-1, 3)
+
+
+def plain_mesh(vertices: np.ndarray, faces: np.ndarray) -> Any:
+    """A ``trimesh.Trimesh`` without texture: ``vertices [V, 3]`` metres, ``faces [F, 3]``."""
+    import trimesh
+
+    normals = trimesh.Trimesh(vertices, faces, process=False).vertex_normals
+    return trimesh.Trimesh(vertices, faces, vertex_normals=normals, process=False)
 
 
 def textured_mesh(
@@ -27,8 +47,7 @@ def textured_mesh(
     import trimesh
     from PIL import Image
 
-    corners = np.stack([faces.ravel(), uv_faces.ravel()], 1)
-    unique, index = np.unique(corners, axis=0, return_inverse=True)
+    unique, triangles = seam_corners(faces, uv_faces)
     picture = Image.fromarray((np.clip(texture, 0, 1) * 255).round().astype(np.uint8))
     material = trimesh.visual.material.PBRMaterial(
         name="skin", baseColorTexture=picture, metallicFactor=0.0, roughnessFactor=0.7
@@ -36,33 +55,55 @@ def textured_mesh(
     normals = trimesh.Trimesh(vertices, faces, process=False).vertex_normals
     return trimesh.Trimesh(
         vertices[unique[:, 0]],
-        index.reshape(-1, 3),
+        triangles,
         vertex_normals=normals[unique[:, 0]],
         visual=trimesh.visual.TextureVisuals(uv=uv[unique[:, 1]], material=material),
         process=False,
     )
 
 
-def write_glb(path: Path | str, mesh: Any) -> None:
-    """Write one mesh as binary glTF with normals, atomically."""
+def write_glb(
+    path: Path | str, mesh: Any, targets: Mapping[str, np.ndarray] | None = None, weights: Sequence[float] = ()
+) -> None:
+    """Write one mesh as binary glTF with normals, atomically.
+
+    Args:
+        path: the file.
+        mesh: of :func:`textured_mesh` or :func:`plain_mesh`.
+        targets: morph targets, see :func:`emoca_tf.io.gltf.with_morph_targets`; the file opens looking like ``mesh``.
+        weights: one for each target.
+    """
     import trimesh
+
+    from emoca_tf.io.gltf import with_morph_targets
 
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name="head", geom_name="head")
+    content = scene.export(file_type="glb", include_normals=True)
+    if targets:
+        content = with_morph_targets(content, targets, weights)
     with atomic_path(path) as temporary:
-        temporary.write_bytes(scene.export(file_type="glb", include_normals=True))
+        temporary.write_bytes(content)
 
 
 def write_obj(path: Path | str, mesh: Any) -> None:
-    """Write ``name.obj`` with ``name.mtl`` and ``name.png`` beside it; the ``.obj`` appears last."""
+    """Write ``name.obj``, last; a textured mesh gets ``name.mtl`` and ``name.png`` beside it."""
     import trimesh
 
     path = Path(path)
+    textured = isinstance(mesh.visual, trimesh.visual.TextureVisuals)
     simple = mesh.copy()
-    simple.visual.material = trimesh.visual.material.SimpleMaterial(image=mesh.visual.material.baseColorTexture)
-    simple.visual.material.name = path.stem
+    if textured:
+        picture = mesh.visual.material.baseColorTexture
+        simple.visual.material = trimesh.visual.material.SimpleMaterial(image=picture)
+        simple.visual.material.name = path.stem
     text, extras = trimesh.exchange.obj.export_obj(
-        simple, include_normals=True, include_texture=True, return_texture=True, mtl_name=f"{path.stem}.mtl"
+        simple,
+        include_normals=True,
+        include_texture=textured,
+        include_color=False,
+        return_texture=True,
+        mtl_name=f"{path.stem}.mtl",
     )
     for name, data in extras.items():
         with atomic_path(path.parent / name) as temporary:
