@@ -27,6 +27,28 @@ UNITS: dict[str, str] = {
 }
 
 
+_VECTORS = {
+    "pose": ("global", "jaw"),
+    "neck_pose": ("neck",),
+    "eye_pose": ("left_eye", "right_eye"),
+}
+_FIXED: dict[str, tuple[str, ...]] = {
+    "cam": ("scale", "tx", "ty"),
+    "light": ("1", "x", "y", "z", "xy", "xz", "yz", "x2-y2", "3z2-1"),
+    "eyelid": ("left", "right"),
+}
+
+
+def axis_names(group: str, size: int) -> list[str]:
+    """Names of a group's ``size`` axes; coefficients without meaning of their own are numbered.
+
+    The axes of ``exp`` belong to the head: :attr:`emoca_tf.flame.head.HeadModel.expression_names`.
+    """
+    if group in _VECTORS:
+        return [f"{joint}_{axis}" for joint in _VECTORS[group] for axis in "xyz"]
+    return list(_FIXED.get(group, ())) or [f"{group}_{i:03d}" for i in range(size)]
+
+
 @dataclass(frozen=True)
 class Codes:
     """One row per face of every parameter group; arrays (NumPy or TensorFlow) share the leading batch axis.

@@ -14,7 +14,8 @@ from emoca_tf import __version__
 from emoca_tf.capture import overlay
 from emoca_tf.capture.fit import FitOptions, Progress, fit_landmarks
 from emoca_tf.capture.morphs import morph_targets
-from emoca_tf.codes import UNITS, Codes
+from emoca_tf.capture.versions import package_versions
+from emoca_tf.codes import UNITS, Codes, axis_names
 from emoca_tf.errors import UserError
 from emoca_tf.faces.crop import CropTransform, crop_from_landmarks
 from emoca_tf.faces.detect import Face, detect_faces, select_faces
@@ -56,7 +57,12 @@ class Capture:
     def to_json(self) -> dict[str, Any]:
         """What ``capture.json`` holds."""
         codes = {
-            name: {"unit": UNITS[name], "shape": list(values.shape[1:]), "values": values[0].tolist()}
+            name: {
+                "unit": UNITS[name],
+                "shape": list(values.shape[1:]),
+                "axes": axis_names(name, values.shape[1]),
+                "values": values[0].tolist(),
+            }
             for name, values in self.codes.to_dict().items()
         }
         codes["exp"]["axes"] = list(self.head.expression_names)
@@ -71,7 +77,14 @@ class Capture:
                 "scale": float(self.codes.cam[0, 0]),
                 "translation": self.codes.cam[0, 1:].tolist(),
             },
-            "crop": {"photo_to_crop": self.crop.matrix.tolist(), "size": self.crop.size},
+            "crop": {
+                "unit": "pixels; matrices act on (x, y, 1)",
+                "photo_to_crop": self.crop.matrix.tolist(),
+                "crop_to_photo": np.linalg.inv(self.crop.matrix).tolist(),
+                "size": self.crop.size,
+            },
+            "head_model": self.head.identity(),
+            "versions": package_versions(),
             "landmark_error_px": self.landmark_error,
             "seconds": self.seconds,
         }

@@ -5,6 +5,7 @@ The default head and an imported official FLAME file are the same class; nothing
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -133,13 +134,28 @@ class HeadModel:
         }
         return HeadModel(**values)
 
-    def save(self, path: Path | str, half_precision: bool = False) -> None:
-        """Write the head as one ``.npz``, atomically and with identical bytes for identical data.
+    def sha256(self) -> str:
+        """Hex digest over every array with its name, shape and type: which head this is, whatever file it came in."""
+        digest = hashlib.sha256()
+        for name, array in sorted(self._arrays().items()):
+            digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
 
-        Args:
-            path: the file to write.
-            half_precision: store ``shapedirs`` and ``posedirs`` as float16 (rounding below 0.05 mm on a head).
-        """
+    def identity(self) -> dict[str, Any]:
+        """What ``capture.json`` says about the head: name, hash, counts, licence and source."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256(),
+            "vertices": self.n_vertices,
+            "shape_axes": self.n_shape,
+            "expression_axes": self.n_exp,
+            "unit": "metres",
+            "licence": self.licence,
+            "source": self.source,
+        }
+
+    def _arrays(self) -> dict[str, np.ndarray]:
         arrays: dict[str, np.ndarray] = {}
         for name in ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table"):
             arrays[name] = getattr(self, name)
@@ -151,6 +167,16 @@ class HeadModel:
             arrays[f"lmk_{name}_bary_coords"] = table.bary_coords
         for name, vertices in self.masks.items():
             arrays[f"mask_{name}"] = vertices
+        return arrays
+
+    def save(self, path: Path | str, half_precision: bool = False) -> None:
+        """Write the head as one ``.npz``, atomically and with identical bytes for identical data.
+
+        Args:
+            path: the file to write.
+            half_precision: store ``shapedirs`` and ``posedirs`` as float16 (rounding below 0.05 mm on a head).
+        """
+        arrays = self._arrays()
         if half_precision:
             arrays |= {name: arrays[name].astype(np.float16) for name in ("shapedirs", "posedirs")}
         meta = {

@@ -57,9 +57,7 @@ def test_targets_add_up_to_another_expression_exactly(head: HeadModel) -> None:
     shut[:, 3:] = 0
     neutral = Flame(head)(c.shape, 0 * c.exp, shut, c.neck_pose, c.eye_pose).vertices.numpy()[0]
     assert np.linalg.norm(base - neutral, axis=1).max() < 2e-3  # the jaw's swing is an arc, its target the chord
-    rows = Flame(head)(
-        c.shape, 0 * c.exp, shut + np.array([[0, 0, 0, 0.3, 0, 0]], np.float32), c.neck_pose, c.eye_pose
-    )
+    rows = Flame(head)(c.shape, 0 * c.exp, shut + np.array([[0, 0, 0, 0.3, 0, 0]], np.float32), c.neck_pose, c.eye_pose)
     np.testing.assert_allclose(neutral + targets["jawOpen"], rows.vertices.numpy()[0], atol=2e-6)
 
 
