@@ -107,7 +107,10 @@ def fields(head: HeadModel, points: np.ndarray) -> Fields:
     ragged = 0.0016 * noise(points, 0.006, 1) + 0.0016 * noise(points, 0.02, 2)
     hair = step(above_hairline(points - middle) + ragged - 0.002, 0.0018) * (1 - ear)
     lips = step(depth_inside(points, curve(LIPS)), 0.0006)
-    strand = 0.5 + 0.5 * np.tanh(noise(points, (0.0022, 0.008, 0.02), 3))
+    slanted = np.stack(
+        [np.abs(points[:, 0]) - 0.8 * points[:, 1], points[:, 1], points[:, 2]], 1
+    )  # hairs lean outwards
+    strand = 0.5 + 0.5 * np.tanh(noise(slanted, (0.0024, 0.02, 0.02), 3))
     brow = np.maximum(*(depth_inside(points, curve(n)) for n in (RIGHT_BROW, LEFT_BROW)))
     lower = points - [0, mouth[1], 0]
     azimuth = np.degrees(np.arctan2(np.abs(points[:, 0]), points[:, 2] - middle[2] + 0.075))
@@ -120,7 +123,7 @@ def fields(head: HeadModel, points: np.ndarray) -> Fields:
         "skin": np.ones(len(points)),
         "lips": lips,
         "mouth line": _line(points, curve(MOUTH_LINE), 0.0011),
-        "brows": step(brow + 0.0008, 0.0008) * (0.72 + 0.28 * strand),
+        "brows": step(brow + 0.0002, 0.0010) * (0.78 + 0.22 * strand),
         "hair": hair,
         "strands": noise(points, (0.004, 0.012, 0.012), 4) * hair,
         "beard": jaw * (1 - near_lip) * (1 - lips) * (1 - hair),

@@ -26,7 +26,7 @@ from emoca_tf.rendering.albedo_fields import (
 from emoca_tf.rendering.uv_space import uv_table
 
 RGB = tuple[float, float, float]
-SKIN: RGB = (0.70, 0.51, 0.42)
+SKIN: RGB = (0.71, 0.53, 0.445)
 HAIR: RGB = (0.17, 0.115, 0.085)
 MEAN_HAIR = 0.72  # share of the scalp's colour that is hair in the mean
 SCLERA: RGB = (0.74, 0.70, 0.67)
@@ -56,9 +56,9 @@ LAYERS: tuple[tuple[str, RGB, float], ...] = (
     ("lashes", (0.09, 0.06, 0.05), 0.85),
     ("hair", HAIR, MEAN_HAIR),
 )
-# Component, region, colour for a coefficient of 1.
+# Component, region, colour for a coefficient of 1; of melanin a share of the mean, since it filters light.
 NAMED: tuple[tuple[str, str, RGB], ...] = (
-    ("melanin", "bare skin", (-0.135, -0.127, -0.107)),
+    ("melanin", "bare skin", (-0.19, -0.235, -0.25)),
     ("haemoglobin", "bare skin", (0.012, -0.022, -0.016)),
     ("yellowness", "bare skin", (0.008, 0.006, -0.024)),
     ("lip redness", "lips", (0.04, -0.035, -0.025)),
@@ -184,7 +184,7 @@ def mean_colours(region: Fields) -> np.ndarray:
     over("limbus", (0.10, 0.07, 0.06), 0.6)
     over("pupil", (0.02, 0.02, 0.02), 1.0)
     over("highlight", (1.0, 1.0, 1.0), 0.55)
-    over("teeth", (0.86, 0.80, 0.73), 1.0)
+    over("teeth", (0.80, 0.73, 0.64), 1.0)
     over("tongue", (0.55, 0.27, 0.26), 1.0)
     lit = 0.45 + 0.55 * np.clip(region["sky"] / 0.45, 0, 1)
     inner = np.clip(eyes + region["teeth"] + region["tongue"], 0, 1)[:, None]
@@ -200,7 +200,9 @@ def paint(head: HeadModel, size: int = SIZE) -> tuple[np.ndarray, np.ndarray, li
     region = regions_of_texels(head, points, ids, weights)
     image = np.zeros((size, size, 3 + 3 * COMPONENTS))
     parts = np.stack([region[name][:, None] * np.array(rgb) for _, name, rgb in NAMED], -1)
-    image[covered] = np.concatenate([mean_colours(region), parts.reshape(len(points), -1)], 1)
+    mean = mean_colours(region)
+    parts[..., [name for name, _, _ in NAMED].index("melanin")] *= mean
+    image[covered] = np.concatenate([mean, parts.reshape(len(points), -1)], 1)
     rows, columns = distance_transform_edt(~covered, return_distances=False, return_indices=True)
     image = image[rows, columns]
     names = [name for name, _, _ in NAMED]

@@ -35,7 +35,7 @@ ALBEDOS: tuple[dict[str, float], ...] = (
     },
     {"melanin": -0.8, "beard": 1.5, "moustache": 1.2, "goatee": 1.2, "iris green": 1.5, "iris lightness": 1.0},
     {"melanin": -0.3, "yellowness": 1.0, "iris lightness": -1.0, "brow density": 1.0},
-    {"melanin": 0.5, "lip redness": 1.2, "eye shadow": 1.5, "eyeliner": 1.5, "blush": 0.6, "hair density": -2.5},
+    {"melanin": 0.5, "lip redness": 0.8, "eye shadow": 1.5, "eyeliner": 1.5, "blush": 0.6, "hair density": -2.5},
     {
         "melanin": 1.3,
         "beard": 1.0,
@@ -45,7 +45,7 @@ ALBEDOS: tuple[dict[str, float], ...] = (
         "blush": -0.5,
         "hair density": 1.0,
     },
-    {"melanin": 2.3, "iris lightness": -1.5, "blush": -0.5, "hair density": 1.0, "sclera brightness": -1.0},
+    {"melanin": 2.3, "iris lightness": -2.0, "iris amber": -1.0, "hair density": 1.0, "sclera brightness": -1.0},
 )
 
 
