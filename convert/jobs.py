@@ -49,7 +49,7 @@ class Settings:
     batch: int = 1
     integer_io: bool = False
     qat_steps: int = 150
-    qat_rate: float = 2e-4
+    qat_rate: float = 2e-5
     qat_count: int = 256
     gates: parity.Gates = field(default_factory=parity.Gates)
     licence: str = metadata.LICENCE

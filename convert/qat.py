@@ -164,7 +164,9 @@ def _learn(aware: Any, network: Network, images: np.ndarray, steps: int, batch_s
                for i in range(0, len(images), 32)]  # fmt: skip
     truth = {name: np.concatenate([t[name] for t in targets]) for name in names}
     spread = {name: np.maximum(value.std(), 1e-3).astype(np.float32) for name, value in truth.items()}
-    optimizer = tf_keras.optimizers.Adam(tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps))
+    optimizer = tf_keras.optimizers.Adam(
+        tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps), global_clipnorm=1.0
+    )
     freeze_statistics(aware)
 
     @tf.function
