@@ -31,9 +31,7 @@ MOUTH_MEDIAPIPE: Pairs = (
 )
 CORNERS_MEDIAPIPE: Pairs = ((78, 61), (308, 291))
 
-_EPSILON = (
-    1e-12  # under the root: the gradient of a distance is infinite at zero (trap 13); 1e-6 of a half image at most
-)
+_EPSILON = 1e-12  # under the root: the gradient of a distance is infinite at zero (trap 13)
 
 
 def _lengths(points: tf.Tensor, pairs: Pairs) -> tf.Tensor:
