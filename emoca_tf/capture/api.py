@@ -168,26 +168,20 @@ def capture_all(
 def _capture_face(
     image: np.ndarray, face: Face, head: HeadModel, options: FitOptions | None, progress: Progress | None
 ) -> Capture:
-    from emoca_tf.capture.appearance import fit_appearance
+    from emoca_tf.capture.refine import fit_photo
     from emoca_tf.flame.layer import Flame
-    from emoca_tf.rendering.albedo import AlbedoModel
     from emoca_tf.rendering.camera import project
     from emoca_tf.rendering.renderer import Renderer
 
     start = time.perf_counter()
     crop = crop_from_landmarks(face.landmarks)
     in_crop = np.concatenate([crop.points_to_crop(face.landmarks[:, :2]), face.landmarks[:, 2:] * crop.matrix[0, 0]], 1)
-    codes = fit_landmarks(head, in_crop, options, progress)
+    codes, texture = fit_photo(head, in_crop, crop.apply(image), options, progress)
     posed = Flame(head)(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose)
     photo = crop.resized(overlay.PANEL).apply(image)
     renderer = Renderer(head, size=overlay.PANEL)
-    albedo = AlbedoModel.load("default")
-    codes = fit_appearance(codes, renderer(posed.vertices, codes.cam), photo, albedo)
-    texture = (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32)
     rendered = renderer(posed.vertices, codes.cam, albedo=texture[None], light=codes.light)
     alpha = rendered.alpha.numpy()[0]
-    shape = renderer.shape_image(posed.vertices, codes.cam)
-    shape = np.asarray(shape[0] if isinstance(shape, tuple) else shape)[0]
     projected = project(posed.landmarks_mp, codes.cam).numpy()[0, :, :2]
     detected = in_crop[head.mediapipe_indices, :2] / (crop.size / 2) - 1
     return Capture(
@@ -200,7 +194,7 @@ def _capture_face(
         pictures={
             "photo": photo,
             "over": rendered.image.numpy()[0] * alpha + photo * (1 - alpha),
-            "shape": np.broadcast_to(shape, photo.shape),
+            "shape": renderer.shape_image(posed.vertices, codes.cam).numpy()[0],
         },
         landmark_error=float(np.linalg.norm(projected - detected, axis=1).mean() * crop.size / 2),
         seconds=time.perf_counter() - start,

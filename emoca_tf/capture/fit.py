@@ -3,7 +3,7 @@
 The camera starts from a closed-form similarity between the neutral head and MediaPipe's 3D points; then Adam moves
 shape, expression, pose and camera until the projected surface points meet the detected ones, with eyelid and lip
 distances as in EMOCA v2 (``emoca:gdl/layers/losses/MediaPipeLandmarkLosses.py``) and priors that keep unseen axes at
-rest.
+rest. A second stage that sees pixels starts from there (:mod:`emoca_tf.capture.pixels`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,11 @@ class FitOptions:
 
     steps: int = 400
     learning_rate: float = 0.02
+    pixel_rounds: int = 2  # each: albedo and light in closed form, then pixel_steps; 0 leaves the pixels out
+    pixel_steps: int = 60
+    pixel_rate: float = 0.006
+    photometric: float = 20.0
+    emotion: float = 4.0
     landmarks: float = 100.0
     depth: float = 4.0
     eyelids: float = 80.0
@@ -73,18 +78,30 @@ def fit_landmarks(
         raise UserError(
             f"head '{head.name}' has no MediaPipe landmarks; import it with --mediapipe to fit it to photos"
         )
-    problem = _Problem(head, landmarks, options or FitOptions())
-    for step in range(problem.options.steps):
-        loss = problem.step(tf.constant(step / problem.options.steps))
-        if progress is not None:
-            progress(step + 1, problem.options.steps, float(loss))
+    problem = Problem(head, landmarks, options or FitOptions())
+    problem.run(problem.options.steps, progress)
     return problem.codes()
 
 
-class _Problem:
-    """Variables, targets and the compiled step of one fit."""
+class Problem:
+    """Variables, targets and the compiled step of one fit.
 
-    def __init__(self, head: HeadModel, landmarks: np.ndarray, options: FitOptions) -> None:
+    Args:
+        head: see :func:`fit_landmarks`.
+        landmarks: likewise.
+        options: likewise.
+        start: where to start; None for the closed form. A given start needs no settling: all axes are free at once.
+        pixels: a further loss of ``(vertices [1, V, 3], cam [1, 3])``, see :class:`emoca_tf.capture.pixels.PixelTerm`.
+    """
+
+    def __init__(
+        self,
+        head: HeadModel,
+        landmarks: np.ndarray,
+        options: FitOptions,
+        start: Codes | None = None,
+        pixels: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+    ) -> None:
         assert head.mediapipe_indices is not None
         self.head, self.options, self.flame = head, options, Flame(head)
         order = [int(i) for i in head.mediapipe_indices]
@@ -99,16 +116,30 @@ class _Problem:
                 (options.corners, CORNER_PAIRS),
             )
         ]
-        rotation, camera = self._closed_form()
-        sizes = {"shape": head.n_shape, "exp": head.n_exp, "pose": 6, "cam": 3, "neck_pose": 3, "eye_pose": 6}
-        start = {name: np.zeros((1, size), np.float32) for name, size in sizes.items()}
-        start["pose"][0, :3], start["cam"][0] = rotation, camera
-        self.variables = {name: tf.Variable(start[name] / _STEP[name]) for name in sizes}
+        self.pixels = pixels
+        self._settle = 20.0 if start is None else 0.0
+        self._rate = options.learning_rate if start is None else options.pixel_rate
+        values = self._rest() if start is None else start.numpy().to_dict()
+        self.variables = {name: tf.Variable(values[name] / _STEP[name]) for name in _STEP}
         self.step = tf.function(self._step)
         self._moments = {
             name: (tf.Variable(tf.zeros_like(v)), tf.Variable(tf.zeros_like(v))) for name, v in self.variables.items()
         }
         self._count = tf.Variable(0.0)
+
+    def run(self, steps: int, progress: Progress | None = None) -> None:
+        """Take ``steps`` steps; the rate falls and the priors ease over them."""
+        for step in range(steps):
+            loss = self.step(tf.constant(step / steps))
+            if progress is not None:
+                progress(step + 1, steps, float(loss))
+
+    def _rest(self) -> dict[str, np.ndarray]:
+        """The neutral head, placed by the closed form."""
+        sizes = {"shape": self.head.n_shape, "exp": self.head.n_exp, "pose": 6, "cam": 3, "neck_pose": 3, "eye_pose": 6}
+        start = {name: np.zeros((1, size), np.float32) for name, size in sizes.items()}
+        start["pose"][0, :3], start["cam"][0] = self._closed_form()
+        return start
 
     def _values(self) -> dict[str, tf.Tensor]:
         return {name: _STEP[name] * variable for name, variable in self.variables.items()}
@@ -133,10 +164,10 @@ class _Problem:
 
     def _loss(self, progress: tf.Tensor) -> tf.Tensor:
         o, v = self.options, self._values()
-        points = self.flame(v["shape"], v["exp"], v["pose"], v["neck_pose"], v["eye_pose"]).landmarks_mp
-        image = project(points, v["cam"])[0]
+        posed = self.flame(v["shape"], v["exp"], v["pose"], v["neck_pose"], v["eye_pose"])
+        image = project(posed.landmarks_mp, v["cam"])[0]
         # Camera and pose settle first; identity and expression are let go gradually.
-        tight = 1.0 + 20.0 * tf.maximum(0.0, 1.0 - 4.0 * progress)
+        tight = 1.0 + self._settle * tf.maximum(0.0, 1.0 - 4.0 * progress)
         difference = tf.sqrt(tf.reduce_sum((image[:, :2] - self.target[:, :2]) ** 2, -1) + 1e-6)
         depth = image[:, 2] - tf.reduce_mean(image[:, 2]) - self.target[:, 2]
         loss = o.landmarks * tf.reduce_sum(self.weights * difference) / tf.reduce_sum(self.weights)
@@ -150,15 +181,15 @@ class _Problem:
         loss += tight * o.expression_prior * tf.reduce_sum(v["exp"] ** 2) / 2
         loss += o.expression_sparsity * tf.reduce_sum(tf.abs(v["exp"]))
         joints = tf.concat([v["neck_pose"] * 3.0, v["eye_pose"] * 0.3, v["pose"][:, 4:]], 1)
-        return loss + o.joint_prior * tf.reduce_sum(joints**2)
+        loss += o.joint_prior * tf.reduce_sum(joints**2)
+        return loss if self.pixels is None else loss + self.pixels(posed.vertices, v["cam"])
 
     def _step(self, progress: tf.Tensor) -> tf.Tensor:
         """One Adam step (beta 0.9, 0.99) with a cosine rate, then the limits of each axis."""
-        variables = list(self.variables.values())
         with tf.GradientTape() as tape:
             loss = self._loss(progress)
-        gradients = tape.gradient(loss, variables)
-        rate = self.options.learning_rate * (0.55 + 0.45 * tf.cos(np.pi * progress))
+        gradients = tape.gradient(loss, list(self.variables.values()))
+        rate = self._rate * (0.55 + 0.45 * tf.cos(np.pi * progress))
         self._count.assign_add(1.0)
         for (name, variable), gradient in zip(self.variables.items(), gradients, strict=True):
             first, second = self._moments[name]

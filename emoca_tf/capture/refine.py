@@ -1,0 +1,59 @@
+"""A whole fit of one face: landmarks first, then rounds of appearance in closed form and geometry by pixels."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from emoca_tf import emotion
+from emoca_tf.capture.appearance import fit_appearance
+from emoca_tf.capture.fit import FitOptions, Problem, Progress, fit_landmarks
+from emoca_tf.capture.pixels import PixelTerm
+from emoca_tf.codes import Codes
+from emoca_tf.faces.crop import CROP_SIZE
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.layer import Flame
+from emoca_tf.rendering.albedo import AlbedoModel
+from emoca_tf.rendering.renderer import Renderer
+
+
+def fit_photo(
+    head: HeadModel,
+    landmarks: np.ndarray,
+    photo: np.ndarray,
+    options: FitOptions | None = None,
+    progress: Progress | None = None,
+    start: Codes | None = None,
+) -> tuple[Codes, np.ndarray]:
+    """Fit a head to one photo.
+
+    Args:
+        head: must have the ``mediapipe`` landmark table and texture coordinates.
+        landmarks: ``[478, 3]`` crop pixels, see :func:`emoca_tf.capture.fit.fit_landmarks`.
+        photo: ``[224, 224, 3]`` float32 crop in 0..1.
+        options: weights and step counts.
+        progress: called after every step of each stage, every stage counting anew.
+        start: codes to start from (of an encoder); the landmark stage is then left out.
+
+    Returns:
+        Codes of one face (NumPy) and its albedo texture ``[256, 256, 3]`` in 0..1.
+    """
+    options = options or FitOptions()
+    codes = fit_landmarks(head, landmarks, options, progress) if start is None else start.numpy()
+    flame, renderer, albedo = Flame(head), Renderer(head, CROP_SIZE), AlbedoModel.load("default")
+
+    def dressed(codes: Codes) -> tuple[Codes, np.ndarray, object]:
+        vertices = flame(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose).vertices
+        codes = fit_appearance(codes, renderer(vertices, codes.cam), photo, albedo)
+        return codes, (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32), vertices
+
+    codes, texture, vertices = dressed(codes)
+    if options.pixel_rounds:
+        network = emotion.load("default", keras) if options.emotion else None
+        pixels = PixelTerm(renderer, photo, options.photometric, options.emotion, network)
+        problem = Problem(head, landmarks, options, start=codes, pixels=pixels)
+        for _ in range(options.pixel_rounds):
+            pixels.hold(texture, codes, vertices)
+            problem.run(options.pixel_steps, progress)
+            codes, texture, vertices = dressed(problem.codes().replace(tex=codes.tex, light=codes.light))
+    return codes, texture
