@@ -37,7 +37,8 @@ class Capture:
         texture: ``[256, 256, 3]`` float32 albedo in 0..1, or None for a head without texture coordinates.
         pictures: ``photo``, ``over`` and ``shape``, each ``[448, 448, 3]`` float32 in 0..1.
         landmark_error: mean distance between detected and projected landmarks, pixels of the 224 crop.
-        seconds: how long the fit took.
+        seconds: how long it took, detection and pictures left out.
+        method: ``fit``, ``encoder`` or ``encoder, then fit``.
     """
 
     codes: Codes
@@ -49,6 +50,7 @@ class Capture:
     pictures: dict[str, np.ndarray]
     landmark_error: float
     seconds: float
+    method: str = "fit"
 
     def expression(self) -> dict[str, float]:
         """Expression coefficients by axis name."""
@@ -69,7 +71,7 @@ class Capture:
         return {
             "format": "emoca-tf capture 1",
             "emoca_tf": __version__,
-            "method": "fit",
+            "method": self.method,
             "head": self.head.name,
             "codes": codes,
             "camera": {
@@ -130,24 +132,31 @@ def capture(
     *,
     head: HeadModel | str | Path = "default",
     face: str = "largest",
+    method: Method = "auto",
+    weights: Sequence[str | Path] = (),
     options: FitOptions | None = None,
     progress: Progress | None = None,
 ) -> Capture:
-    """Recover the 3D head of a photo by fitting.
+    """Recover the 3D head of a photo.
 
     Args:
         source: path of a picture, an image array, or ``sample:astronaut``.
         head: head model or its file; ``default`` is the embedded one.
         face: ``largest`` or a number, 0 being the largest.
+        method: ``auto`` encodes where there are weights and fits otherwise; ``encoder`` insists on weights; ``fit`` fits
+            landmarks and pixels, from the encoder's codes where weights are given.
+        weights: files of ``emoca-tf import-weights`` or names of presets; empty for the default preset, if one ships.
         options: weights of the fit.
         progress: called after every step of the fit.
 
     Raises:
-        UserError: if the picture cannot be read or shows no such face.
+        UserError: if the picture cannot be read or shows no such face, or weights and head do not belong together.
     """
     if face == "all":
         raise ValueError("capture returns one face; use capture_all for every face")
-    return capture_all(source, head=head, face=face, options=options, progress=progress)[0]
+    return capture_all(
+        source, head=head, face=face, method=method, weights=weights, options=options, progress=progress
+    )[0]
 
 
 def capture_all(
@@ -155,35 +164,54 @@ def capture_all(
     *,
     head: HeadModel | str | Path = "default",
     face: str = "all",
+    method: Method = "auto",
+    weights: Sequence[str | Path] = (),
     options: FitOptions | None = None,
     progress: Progress | None = None,
 ) -> list[Capture]:
     """Like :func:`capture` for every face of the photo, largest first."""
     model = head if isinstance(head, HeadModel) else HeadModel.load(head)
+    encoder = open_encoder(method, weights, model)
     image = read_image(source)
     chosen = select_faces(detect_faces(image), face)
-    return [_capture_face(image, one, model, options, progress) for one in chosen]
+    refine = method == "fit" or encoder is None
+    return [_capture_face(image, one, model, encoder, options if refine else None, refine, progress) for one in chosen]
 
 
 def _capture_face(
-    image: np.ndarray, face: Face, head: HeadModel, options: FitOptions | None, progress: Progress | None
+    image: np.ndarray,
+    face: Face,
+    head: HeadModel,
+    encoder: FaceEncoder | None,
+    options: FitOptions | None,
+    refine: bool,
+    progress: Progress | None,
 ) -> Capture:
-    from emoca_tf.capture.refine import fit_photo
     from emoca_tf.flame.layer import Flame
+    from emoca_tf.rendering.albedo import AlbedoModel
     from emoca_tf.rendering.camera import project
-    from emoca_tf.rendering.renderer import Renderer
 
     start = time.perf_counter()
-    crop = crop_from_landmarks(face.landmarks)
+    crop = crop_from_landmarks(face.landmarks, encoder.crop_scale if encoder else INFERENCE_SCALE)
     in_crop = np.concatenate([crop.points_to_crop(face.landmarks[:, :2]), face.landmarks[:, 2:] * crop.matrix[0, 0]], 1)
-    codes, texture = fit_photo(head, in_crop, crop.apply(image), options, progress)
-    posed = Flame(head)(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose)
-    photo = crop.resized(overlay.PANEL).apply(image)
-    renderer = Renderer(head, size=overlay.PANEL)
-    rendered = renderer(posed.vertices, codes.cam, albedo=texture[None], light=codes.light)
-    alpha = rendered.alpha.numpy()[0]
-    projected = project(posed.landmarks_mp, codes.cam).numpy()[0, :, :2]
-    detected = in_crop[head.mediapipe_indices, :2] / (crop.size / 2) - 1
+    small = crop.apply(image)
+    codes = encoder.encode(small) if encoder else None
+    if refine:
+        from emoca_tf.capture.refine import fit_photo
+
+        codes, texture = fit_photo(head, in_crop, small, options, progress, start=codes)
+    else:
+        assert codes is not None
+        albedo = AlbedoModel.load("default")
+        texture = (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32)
+    posed = Flame(head)(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose, codes.eyelid)
+    seconds = time.perf_counter() - start
+    if "mediapipe" in head.landmarks:
+        projected = project(posed.landmarks_mp, codes.cam).numpy()[0, :, :2]
+        detected = in_crop[head.mediapipe_indices, :2] / (crop.size / 2) - 1
+        error = float(np.linalg.norm(projected - detected, axis=1).mean() * crop.size / 2)
+    else:
+        error = float("nan")
     return Capture(
         codes=codes.numpy(),
         vertices=posed.vertices.numpy()[0],
@@ -191,11 +219,24 @@ def _capture_face(
         crop=crop,
         head=head,
         texture=texture,
-        pictures={
-            "photo": photo,
-            "over": rendered.image.numpy()[0] * alpha + photo * (1 - alpha),
-            "shape": renderer.shape_image(posed.vertices, codes.cam).numpy()[0],
-        },
-        landmark_error=float(np.linalg.norm(projected - detected, axis=1).mean() * crop.size / 2),
-        seconds=time.perf_counter() - start,
+        pictures=_pictures(head, posed.vertices, codes, texture, crop.resized(overlay.PANEL).apply(image)),
+        landmark_error=error,
+        seconds=seconds,
+        method="fit" if encoder is None else "encoder, then fit" if refine else "encoder",
     )
+
+
+def _pictures(
+    head: HeadModel, vertices: Any, codes: Codes, texture: np.ndarray, photo: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The panels of the overlay."""
+    from emoca_tf.rendering.renderer import Renderer
+
+    renderer = Renderer(head, size=overlay.PANEL)
+    rendered = renderer(vertices, codes.cam, albedo=texture[None], light=codes.light)
+    alpha = rendered.alpha.numpy()[0]
+    return {
+        "photo": photo,
+        "over": rendered.image.numpy()[0] * alpha + photo * (1 - alpha),
+        "shape": renderer.shape_image(vertices, codes.cam).numpy()[0],
+    }
