@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import numpy as np
 
 from emoca_tf import __version__
 from emoca_tf.capture import overlay
-from emoca_tf.capture.fit import FitOptions, Progress, fit_landmarks
+from emoca_tf.capture.encoded import FaceEncoder, Method, open_encoder
+from emoca_tf.capture.fit import FitOptions, Progress
 from emoca_tf.capture.morphs import morph_targets
 from emoca_tf.capture.versions import package_versions
 from emoca_tf.codes import UNITS, Codes, axis_names
 from emoca_tf.errors import UserError
-from emoca_tf.faces.crop import CropTransform, crop_from_landmarks
+from emoca_tf.faces.crop import INFERENCE_SCALE, CropTransform, crop_from_landmarks
 from emoca_tf.faces.detect import Face, detect_faces, select_faces
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.images import read_image
@@ -143,8 +145,8 @@ def capture(
         source: path of a picture, an image array, or ``sample:astronaut``.
         head: head model or its file; ``default`` is the embedded one.
         face: ``largest`` or a number, 0 being the largest.
-        method: ``auto`` encodes where there are weights and fits otherwise; ``encoder`` insists on weights; ``fit`` fits
-            landmarks and pixels, from the encoder's codes where weights are given.
+        method: ``auto`` encodes where there are weights and fits otherwise; ``encoder`` insists on weights; ``fit``
+            fits landmarks and pixels, from the encoder's codes where weights are given.
         weights: files of ``emoca-tf import-weights`` or names of presets; empty for the default preset, if one ships.
         options: weights of the fit.
         progress: called after every step of the fit.
@@ -187,22 +189,22 @@ def _capture_face(
     refine: bool,
     progress: Progress | None,
 ) -> Capture:
+    from emoca_tf.capture.refine import albedo_of, fit_photo
     from emoca_tf.flame.layer import Flame
-    from emoca_tf.rendering.albedo import AlbedoModel
     from emoca_tf.rendering.camera import project
 
+    if head.uv is None:
+        raise UserError(f"head '{head.name}' has no texture coordinates; import it with its head_template.obj")
     start = time.perf_counter()
     crop = crop_from_landmarks(face.landmarks, encoder.crop_scale if encoder else INFERENCE_SCALE)
     in_crop = np.concatenate([crop.points_to_crop(face.landmarks[:, :2]), face.landmarks[:, 2:] * crop.matrix[0, 0]], 1)
     small = crop.apply(image)
     codes = encoder.encode(small) if encoder else None
     if refine:
-        from emoca_tf.capture.refine import fit_photo
-
         codes, texture = fit_photo(head, in_crop, small, options, progress, start=codes)
     else:
         assert codes is not None
-        albedo = AlbedoModel.load("default")
+        albedo = albedo_of(head)
         texture = (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32)
     posed = Flame(head)(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose, codes.eyelid)
     seconds = time.perf_counter() - start

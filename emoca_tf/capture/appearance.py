@@ -17,6 +17,7 @@ from emoca_tf.rendering.texture import sample
 
 _ROUNDS = 4
 _LIGHT_PRIOR = 0.003  # pulls the directional bands to zero, per pixel
+_WHITE_PRIOR = 0.02  # pulls the light's channels to each other, per pixel: skin may be tinted, eyes and teeth not
 _TEX_PRIOR = 0.004  # pulls albedo coefficients to the mean, per pixel
 _OUTLIER = 0.08  # residual at which a pixel's weight is halved
 
@@ -58,15 +59,20 @@ def fit_appearance(codes: Codes, rendered: Rendered, image: np.ndarray, model: A
 
 
 def _solve_light(harmonics: np.ndarray, albedo: np.ndarray, colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """``[9, 3]``: per channel, ridge regression towards constant light."""
-    prior = np.diag([0.0] + [1.0] * 8) * _LIGHT_PRIOR * len(colours)
-    columns = []
+    """``[9, 3]``: ridge regression of all channels at once, towards constant and towards white light.
+
+    The white prior is the light regulariser of the training losses, ``(l - mean_rgb(l))²`` (losses 4.4).
+    """
+    bands = harmonics.shape[1]
+    constant = np.diag([0.0] + [1.0] * (bands - 1)) * _LIGHT_PRIOR * len(colours)
+    white = (np.eye(3) - 1 / 3) * _WHITE_PRIOR * len(colours)
+    left, right = np.kron(white, np.eye(bands)) + np.kron(np.eye(3), constant), np.zeros(3 * bands)
     for channel in range(3):
         A = harmonics * albedo[:, channel, None]
-        columns.append(
-            np.linalg.solve((A * weight[:, None]).T @ A + prior, (A * weight[:, None]).T @ colours[:, channel])
-        )
-    return np.stack(columns, 1)
+        own = slice(channel * bands, (channel + 1) * bands)
+        left[own, own] += (A * weight[:, None]).T @ A
+        right[own] = (A * weight[:, None]).T @ colours[:, channel]
+    return np.linalg.solve(left, right).reshape(3, bands).T
 
 
 def _solve_tex(A: np.ndarray, b: np.ndarray, weight: np.ndarray) -> np.ndarray:

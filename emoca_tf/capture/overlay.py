@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 PANEL = 448
-_TITLES = ("photo and landmarks", "head over photo", "shape")
+_TITLES = ("photo", "landmarks", "head over photo", "shape")
 
 
 def contact_strip(photo: np.ndarray, landmarks: np.ndarray, over: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Three panels side by side.
+    """Four panels side by side.
 
     Args:
         photo: ``[448, 448, 3]`` float in 0..1.
@@ -18,17 +18,17 @@ def contact_strip(photo: np.ndarray, landmarks: np.ndarray, over: np.ndarray, sh
         shape: ``[448, 448, 3]`` shape-only render.
 
     Returns:
-        ``[448 + 28, 3 * 448, 3]`` uint8.
+        ``[448 + 28, 4 * 448, 3]`` uint8.
     """
     from PIL import Image, ImageDraw
 
-    strip = np.concatenate([photo, over, shape], 1)
-    canvas = Image.new("RGB", (3 * PANEL, PANEL + 28), (24, 24, 28))
+    strip = np.concatenate([photo, photo, over, shape], 1)
+    canvas = Image.new("RGB", (len(_TITLES) * PANEL, PANEL + 28), (24, 24, 28))
     canvas.paste(Image.fromarray((strip.clip(0, 1) * 255).round().astype(np.uint8)), (0, 0))
     draw = ImageDraw.Draw(canvas)
     for x, y in landmarks:
         if 0 <= x < PANEL and 0 <= y < PANEL:
-            draw.ellipse([x - 1, y - 1, x + 1, y + 1], fill=(90, 235, 120))
+            draw.ellipse([PANEL + x - 1, y - 1, PANEL + x + 1, y + 1], fill=(90, 235, 120))
     for column, title in enumerate(_TITLES):
         draw.text((column * PANEL + 10, PANEL + 8), title, fill=(225, 225, 230))
     return np.asarray(canvas)

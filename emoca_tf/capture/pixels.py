@@ -39,7 +39,8 @@ class PixelTerm:
             raise ValueError(f"expected a {CROP_SIZE} x {CROP_SIZE} RGB crop, received {photo.shape}")
         self.renderer, self.photo = renderer, tf.constant(photo[None], tf.float32)
         self.photometric = photometric
-        self.emotion, self.network = (emotion, network) if network is not None else (0.0, None)
+        self.emotion = emotion
+        self.network: Any = network if emotion else None
         self.features = None if self.network is None else self.network(self.photo, training=False)["features"]
         self.texture = tf.Variable(tf.zeros([1, 256, 256, 3]), trainable=False)
         self.light = tf.Variable(tf.zeros([1, 9, 3]), trainable=False)

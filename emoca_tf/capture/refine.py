@@ -11,10 +11,21 @@ from emoca_tf.capture.fit import FitOptions, Problem, Progress, fit_landmarks
 from emoca_tf.capture.pixels import PixelTerm
 from emoca_tf.codes import Codes
 from emoca_tf.faces.crop import CROP_SIZE
-from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.head import DEFAULT_HEAD_NAME, HeadModel
 from emoca_tf.flame.layer import Flame
 from emoca_tf.rendering.albedo import AlbedoModel
 from emoca_tf.rendering.renderer import Renderer
+
+PLAIN_SKIN = (0.72, 0.56, 0.48)
+
+
+def albedo_of(head: HeadModel) -> AlbedoModel:
+    """The default head's painted albedo; on another head's texture coordinates one plain skin colour."""
+    painted = AlbedoModel.load("default")
+    if head.name == DEFAULT_HEAD_NAME:
+        return painted
+    mean = np.broadcast_to(np.array(PLAIN_SKIN, np.float32), painted.mean.shape).copy()
+    return AlbedoModel(name="plain", mean=mean, basis=np.zeros_like(painted.basis))
 
 
 def fit_photo(
@@ -40,7 +51,7 @@ def fit_photo(
     """
     options = options or FitOptions()
     codes = fit_landmarks(head, landmarks, options, progress) if start is None else start.numpy()
-    flame, renderer, albedo = Flame(head), Renderer(head, CROP_SIZE), AlbedoModel.load("default")
+    flame, renderer, albedo = Flame(head), Renderer(head, CROP_SIZE), albedo_of(head)
 
     def dressed(codes: Codes) -> tuple[Codes, np.ndarray, object]:
         vertices = flame(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose).vertices

@@ -12,12 +12,24 @@ import click
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--face", default="largest", show_default=True, help="largest, all, or a number (0 is the largest).")
 @click.option("--head", default="default", show_default=True, help="Head model file (.npz).")
+@click.option("--fit", is_flag=True, help="Fit landmarks and pixels, from the encoder's codes where there are weights.")
+@click.option("--weights", multiple=True, help="Encoder weights (emoca-tf import-weights), may be given twice.")
 @click.option("--steps", default=400, show_default=True, type=click.IntRange(1, 10_000), help="Steps of the fit.")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Use a phone bundle's networks (no TensorFlow).")
-def command(photo: str, output: Path, face: str, head: str, steps: int, bundle: Path | None) -> None:
-    """Recover the 3D head of PHOTO (a file, or sample:astronaut) by fitting it to the face's landmarks and colours.
+def command(
+    photo: str,
+    output: Path,
+    face: str,
+    head: str,
+    fit: bool,
+    weights: tuple[str, ...],
+    steps: int,
+    bundle: Path | None,
+) -> None:
+    """Recover the 3D head of PHOTO (a file, or sample:astronaut).
 
-    Writes head.obj, head.glb, overlay.png and capture.json.
+    With encoder weights (of the library or yours) the head is encoded; without, or with --fit, it is fitted to the
+    face's landmarks, colours and emotion. Writes head.obj, head.glb, overlay.png and capture.json.
     """
     if bundle is not None:
         _with_bundle(photo, output, face, bundle)
@@ -39,12 +51,20 @@ def command(photo: str, output: Path, face: str, head: str, steps: int, bundle: 
     with tqdm(total=steps, desc="fitting", unit="step", leave=False) as bar:
 
         def progress(done: int, total: int, loss: float) -> None:
-            if done == 1:  # every face starts the bar anew
+            if done == 1:  # every face and stage starts the bar anew
                 bar.reset(total)
             bar.update(1)
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
 
-        captures = capture_all(photo, head=head, face=face, options=FitOptions(steps=steps), progress=progress)
+        captures = capture_all(
+            photo,
+            head=head,
+            face=face,
+            method="fit" if fit else "auto",
+            weights=weights,
+            options=FitOptions(steps=steps),
+            progress=progress,
+        )
     for number, one in enumerate(captures):
         folder = output / f"face_{number}" if face == "all" else output
         one.save(folder)

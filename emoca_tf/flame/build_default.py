@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 
 from emoca_tf.flame.default import landmarks, regions, shapes, topology
 from emoca_tf.flame.default.source import Source
-from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.head import DEFAULT_HEAD_NAME, HeadModel
 
 CUT_NORMAL = np.array([0.0, 1.0, 0.35]) / np.hypot(1.0, 0.35)
 CUT_ABOVE_NECK = 0.01
@@ -81,7 +81,7 @@ def build(wheel: Path) -> HeadModel:
     tables, mp_indices = landmarks.tables(mean, top.f, masks, np.concatenate([identity, expression], axis=2))
     masks = regions.refined(masks, source, top, mean, tables["mediapipe"], mp_indices)
     return HeadModel(
-        name="anny-default",
+        name=DEFAULT_HEAD_NAME,
         v_template=mean.astype(np.float32),
         f=top.f.astype(np.int32),
         shapedirs=np.concatenate([identity, expression], axis=2).astype(np.float32),

