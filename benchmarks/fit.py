@@ -97,9 +97,10 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=50)
     parser.add_argument("--seed", type=int, default=4242)
     parser.add_argument("--landmarks", choices=("detected", "truth"), default="detected")
+    parser.add_argument("--clutter", action="store_true", help="hair, backgrounds, hands, noise: hard for the detector")
     given = parser.parse_args()
     head = HeadModel.load()
-    source, judge = Synthetic(given.faces, given.seed, max_yaw=35), Judge(head)
+    source, judge = Synthetic(given.faces, given.seed, max_yaw=35, clutter=given.clutter), Judge(head)
     lost, seconds = 0, []
     for index in range(given.faces):
         example = source.example(index)
