@@ -24,6 +24,7 @@ from emoca_tf.faces.detect import Face, detect_faces, select_faces
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.images import read_image
 from emoca_tf.io.mesh import plain_mesh, seam_corners, staged_folder, textured_mesh, write_glb, write_obj
+from emoca_tf.io.outputs import require_folder
 
 
 @dataclass(frozen=True)
@@ -105,14 +106,12 @@ class Capture:
                 expression as its weights. Needs TensorFlow.
 
         Raises:
-            UserError: if ``directory`` is a file.
+            UserError: if ``directory`` is a file or may not be written to.
             OSError: if the disk refuses.
         """
         from PIL import Image
 
-        directory = Path(directory)
-        if directory.exists() and not directory.is_dir():
-            raise UserError(f"{directory} is a file; give a folder for the results")
+        directory = require_folder(directory)
         head, rows = self.head, np.arange(len(self.vertices))
         if head.uv is None or head.uv_faces is None or self.texture is None:
             mesh = plain_mesh(self.vertices, head.f)

@@ -15,6 +15,7 @@ import click
 @click.option("--fit", is_flag=True, help="Fit landmarks and pixels, from the encoder's codes where there are weights.")
 @click.option("--weights", multiple=True, help="Encoder weights (emoca-tf import-weights), may be given twice.")
 @click.option("--steps", default=400, show_default=True, type=click.IntRange(1, 10_000), help="Steps of the fit.")
+@click.option("--morphs/--no-morphs", default=True, show_default=True, help="Expression axes as morph targets (GLB).")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Use a phone bundle's networks (no TensorFlow).")
 def command(
     photo: str,
@@ -24,6 +25,7 @@ def command(
     fit: bool,
     weights: tuple[str, ...],
     steps: int,
+    morphs: bool,
     bundle: Path | None,
 ) -> None:
     """Recover the 3D head of PHOTO (a file, or sample:astronaut).
@@ -31,6 +33,9 @@ def command(
     With encoder weights (of the library or yours) the head is encoded; without, or with --fit, it is fitted to the
     face's landmarks, colours and emotion. Writes head.obj, head.glb, overlay.png and capture.json.
     """
+    from emoca_tf.io.outputs import require_folder
+
+    require_folder(output)
     if bundle is not None:
         _with_bundle(photo, output, face, bundle)
         return
@@ -39,15 +44,12 @@ def command(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from tqdm import tqdm
 
-    from emoca_tf.errors import UserError
     from emoca_tf.faces.detect import quiet_stderr
 
     with quiet_stderr():  # TensorFlow's native libraries log while they load, whatever the log level
         from emoca_tf.capture.api import capture_all
         from emoca_tf.capture.fit import FitOptions
 
-    if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is a file; give a folder for the results")
     with tqdm(total=steps, desc="fitting", unit="step", leave=False) as bar:
 
         def progress(done: int, total: int, loss: float) -> None:
@@ -67,7 +69,7 @@ def command(
         )
     for number, one in enumerate(captures):
         folder = output / f"face_{number}" if face == "all" else output
-        one.save(folder)
+        one.save(folder, morphs=morphs)
         click.echo(f"{folder}: head.obj head.glb overlay.png capture.json ({one.seconds:.1f} s, ", nl=False)
         click.echo(f"landmarks within {one.landmark_error:.2f} px of the 224 crop)")
 
