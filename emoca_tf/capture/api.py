@@ -90,7 +90,7 @@ class Capture:
             },
             "head_model": self.head.identity(),
             "versions": package_versions(),
-            "landmark_error_px": self.landmark_error,
+            "landmark_error_px": self.landmark_error if np.isfinite(self.landmark_error) else None,
             "seconds": self.seconds,
         }
 

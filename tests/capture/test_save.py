@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,11 @@ def test_the_json_says_what_everything_is(tmp_path: Path, head: HeadModel) -> No
     assert told["versions"].keys() >= {"emoca-tf", "python", "numpy", "mediapipe", "tensorflow", "keras"}
     corner = np.array(told["crop"]["crop_to_photo"]) @ [0, 0, 1]
     np.testing.assert_allclose(np.array(told["crop"]["photo_to_crop"]) @ corner, [0, 0, 1], atol=1e-9)
+
+
+def test_an_unknown_landmark_error_is_null_in_the_json(head: HeadModel) -> None:
+    told = json.dumps(replace(made_up_capture(head), landmark_error=float("nan")).to_json(), allow_nan=False)
+    assert json.loads(told)["landmark_error_px"] is None
 
 
 def test_the_heads_hash_is_of_its_arrays(head: HeadModel, tmp_path: Path) -> None:

@@ -96,3 +96,73 @@ def test_files_that_are_no_pictures_are_refused(tmp_path: Path) -> None:
 
 def test_small_crops_are_read_when_the_caller_allows_them() -> None:
     assert read_image(np.zeros((48, 48), np.uint8), min_side=16).shape == (48, 48, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_all_eight_exif_orientations_show_the_same_picture(orientation: int, tmp_path: Path) -> None:
+    upright = gradient()
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), upright)
+
+
+def test_transparent_kinds_are_laid_on_white(tmp_path: Path) -> None:
+    half = np.full((80, 80, 4), 128, np.uint8)
+    half[..., :3] = 0
+    Image.fromarray(half).save(tmp_path / "half.png")
+    assert np.abs(read_image(tmp_path / "half.png").astype(int) - 127).max() <= 1
+    assert np.abs(read_image(half).astype(int) - 127).max() <= 1
+    Image.fromarray(half[..., [0, 3]], "LA").save(tmp_path / "grey_half.png")
+    assert np.abs(read_image(tmp_path / "grey_half.png").astype(int) - 127).max() <= 1
+    palette = Image.new("P", (80, 80), 1)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.paste(0, (0, 0, 40, 80))
+    palette.save(tmp_path / "palette.png", transparency=1)
+    read = read_image(tmp_path / "palette.png")
+    assert read[0, 0].tolist() == [255, 0, 0]
+    assert read[0, 79].tolist() == [255, 255, 255]
+
+
+def test_deep_and_shallow_pictures_keep_their_range(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 80, dtype=np.float32)[None].repeat(80, 0)
+    wanted = np.round(ramp * 255)
+    Image.fromarray((ramp * 65535).astype(np.uint16)).save(tmp_path / "deep.tiff")
+    Image.fromarray(ramp).save(tmp_path / "float.tiff")
+    for name in ("deep.tiff", "float.tiff"):
+        assert np.abs(read_image(tmp_path / name)[..., 2] - wanted).max() <= 1
+    Image.fromarray(ramp > 0.5).save(tmp_path / "bits.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "bits.png")[..., 0], np.where(ramp > 0.5, 255, 0))
+
+
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp", "tiff"])
+def test_the_first_frame_of_every_animated_format(suffix: str, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (80, 80), colour) for colour in ((250, 0, 0), (0, 0, 250))]
+    path = tmp_path / f"a.{suffix}"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert np.abs(read_image(path)[40, 40].astype(int) - [250, 0, 0]).max() <= 8
+
+
+def test_sizes_at_both_limits_are_read(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64)).save(tmp_path / "small.png")
+    Image.new("L", (12_000, 64)).save(tmp_path / "wide.png")
+    assert read_image(tmp_path / "small.png").shape == (64, 64, 3)
+    assert read_image(tmp_path / "wide.png").shape == (64, 12_000, 3)
+
+
+def test_arrays_with_one_or_four_channels_are_read() -> None:
+    picture = gradient()
+    opaque = np.dstack([picture, np.full((80, 100), 255, np.uint8)])
+    np.testing.assert_array_equal(read_image(opaque), picture)
+    for grey in (picture[..., 0], picture[..., :1]):
+        np.testing.assert_array_equal(read_image(grey), picture[..., :1].repeat(3, 2))
