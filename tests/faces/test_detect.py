@@ -55,3 +55,13 @@ def test_which_face_is_chosen_is_checked(astronaut: np.ndarray) -> None:
     for which, message in [("1", "1 found"), ("smallest", "largest, all or a number")]:
         with pytest.raises(UserError, match=message):
             select_faces(faces, which)
+
+
+@pytest.mark.parametrize("name", ["coffee", "chelsea"])
+def test_a_photo_without_people_has_no_face_however_large(name: str) -> None:
+    """A cup, and a cat close up."""
+    from skimage import data
+
+    photo = getattr(data, name)()
+    for zoom in (1, 4):
+        assert detect_faces(cv2.resize(photo, None, fx=zoom, fy=zoom)) == []
