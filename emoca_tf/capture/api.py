@@ -193,7 +193,7 @@ def _capture_face(
     from emoca_tf.rendering.camera import project
 
     if head.uv is None:
-        raise UserError(f"head '{head.name}' has no texture coordinates; import it with its head_template.obj")
+        raise UserError(f"head '{head.name}' has no texture coordinates; import it with --uv head_template.obj")
     start = time.perf_counter()
     crop = crop_from_landmarks(face.landmarks, encoder.crop_scale if encoder else INFERENCE_SCALE)
     in_crop = np.concatenate([crop.points_to_crop(face.landmarks[:, :2]), face.landmarks[:, 2:] * crop.matrix[0, 0]], 1)
