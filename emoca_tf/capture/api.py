@@ -18,7 +18,6 @@ from emoca_tf.capture.fit import FitOptions, Progress
 from emoca_tf.capture.morphs import morph_targets
 from emoca_tf.capture.versions import package_versions
 from emoca_tf.codes import UNITS, Codes, axis_names
-from emoca_tf.errors import UserError
 from emoca_tf.faces.crop import INFERENCE_SCALE, CropTransform, crop_from_landmarks
 from emoca_tf.faces.detect import Face, detect_faces, select_faces
 from emoca_tf.flame.head import HeadModel
@@ -192,8 +191,6 @@ def _capture_face(
     from emoca_tf.flame.layer import Flame
     from emoca_tf.rendering.camera import project
 
-    if head.uv is None:
-        raise UserError(f"head '{head.name}' has no texture coordinates; import it with --uv head_template.obj")
     start = time.perf_counter()
     crop = crop_from_landmarks(face.landmarks, encoder.crop_scale if encoder else INFERENCE_SCALE)
     in_crop = np.concatenate([crop.points_to_crop(face.landmarks[:, :2]), face.landmarks[:, 2:] * crop.matrix[0, 0]], 1)
@@ -219,7 +216,7 @@ def _capture_face(
         landmarks=face.landmarks[:, :2],
         crop=crop,
         head=head,
-        texture=texture,
+        texture=None if head.uv is None else texture,
         pictures=_pictures(head, posed.vertices, codes, texture, crop.resized(overlay.PANEL).apply(image)),
         landmark_error=error,
         seconds=seconds,
@@ -231,9 +228,9 @@ def _pictures(
     head: HeadModel, vertices: Any, codes: Codes, texture: np.ndarray, photo: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The panels of the overlay."""
-    from emoca_tf.rendering.renderer import Renderer
+    from emoca_tf.capture.refine import renderer_of
 
-    renderer = Renderer(head, size=overlay.PANEL)
+    renderer = renderer_of(head, overlay.PANEL)
     rendered = renderer(vertices, codes.cam, albedo=texture[None], light=codes.light)
     alpha = rendered.alpha.numpy()[0]
     return {

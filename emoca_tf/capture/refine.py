@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -28,6 +30,14 @@ def albedo_of(head: HeadModel) -> AlbedoModel:
     return AlbedoModel(name="plain", mean=mean, basis=np.zeros_like(painted.basis))
 
 
+def renderer_of(head: HeadModel, size: int) -> Renderer:
+    """The renderer of a head; one without texture coordinates is drawn in one colour, all of it counting as face."""
+    if head.uv is not None:
+        return Renderer(head, size)
+    bare = replace(head, uv=np.zeros((1, 2), np.float32), uv_faces=np.zeros_like(head.f))
+    return Renderer(bare, size, uv_mask=np.ones((4, 4), np.float32))
+
+
 def fit_photo(
     head: HeadModel,
     landmarks: np.ndarray,
@@ -39,7 +49,7 @@ def fit_photo(
     """Fit a head to one photo.
 
     Args:
-        head: must have the ``mediapipe`` landmark table and texture coordinates.
+        head: must have the ``mediapipe`` landmark table.
         landmarks: ``[478, 3]`` crop pixels, see :func:`emoca_tf.capture.fit.fit_landmarks`.
         photo: ``[224, 224, 3]`` float32 crop in 0..1.
         options: weights and step counts.
@@ -51,7 +61,7 @@ def fit_photo(
     """
     options = options or FitOptions()
     codes = fit_landmarks(head, landmarks, options, progress) if start is None else start.numpy()
-    flame, renderer, albedo = Flame(head), Renderer(head, CROP_SIZE), albedo_of(head)
+    flame, renderer, albedo = Flame(head), renderer_of(head, CROP_SIZE), albedo_of(head)
 
     def dressed(codes: Codes) -> tuple[Codes, np.ndarray, object]:
         vertices = flame(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose).vertices

@@ -152,3 +152,17 @@ def test_the_seam_says_what_is_missing(head: HeadModel, tmp_path: Path, monkeypa
         encoded.open_encoder("guess", (), head)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="nowhere"):
         encoded.open_encoder("auto", (str(tmp_path / "nowhere.npz"),), head)
+
+
+def test_a_head_without_texture_coordinates_is_captured_in_one_colour(head: HeadModel, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    bare = replace(head, name="bare", uv=None, uv_faces=None)
+    options = FitOptions(steps=60, pixel_rounds=1, pixel_steps=3, emotion=0.0)
+    result = api.capture("sample:astronaut", head=bare, method="fit", options=options)
+    assert result.texture is None
+    assert np.isfinite(result.pictures["over"]).all()
+    assert np.abs(result.pictures["over"] - result.pictures["photo"]).mean() > 0.01  # a head is drawn over the photo
+    result.save(tmp_path / "out")
+    assert not (tmp_path / "out" / "head.png").exists()
+    assert (tmp_path / "out" / "head.glb").stat().st_size > 100_000
