@@ -9,6 +9,7 @@ rest. A second stage that sees pixels starts from there (:mod:`emoca_tf.capture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ import tensorflow as tf
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
 from emoca_tf.faces.crop import CROP_SIZE
+from emoca_tf.faces.detect import quiet_stderr
 from emoca_tf.faces.mediapipe_points import CORNER_PAIRS, EMBEDDED_105, EYELID_PAIRS, FACE_OVAL, IRIS, LIP_PAIRS
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.flame.layer import Flame
@@ -130,7 +132,9 @@ class Problem:
     def run(self, steps: int, progress: Progress | None = None) -> None:
         """Take ``steps`` steps; the rate falls and the priors ease over them."""
         for step in range(steps):
-            loss = self.step(tf.constant(step / steps))
+            # The first step compiles; TensorFlow's optimiser then logs what does not matter, whatever the log level.
+            with quiet_stderr() if step == 0 else nullcontext():
+                loss = self.step(tf.constant(step / steps))
             if progress is not None:
                 progress(step + 1, steps, float(loss))
 
