@@ -49,6 +49,13 @@ def axis_names(group: str, size: int) -> list[str]:
     return list(_FIXED.get(group, ())) or [f"{group}_{i:03d}" for i in range(size)]
 
 
+def even_light(batch: int) -> np.ndarray:
+    """``[batch, 9, 3]`` spherical harmonics of the constant band alone: shading is 1 everywhere."""
+    light = np.zeros((batch, 9, 3), np.float32)
+    light[:, 0] = 1 / 0.2820948
+    return light
+
+
 @dataclass(frozen=True)
 class Codes:
     """One row per face of every parameter group; arrays (NumPy or TensorFlow) share the leading batch axis.

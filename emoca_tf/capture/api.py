@@ -175,7 +175,7 @@ def capture_all(
     image = read_image(source)
     chosen = select_faces(detect_faces(image), face)
     refine = method == "fit" or encoder is None
-    return [_capture_face(image, one, model, encoder, options if refine else None, refine, progress) for one in chosen]
+    return [_capture_face(image, one, model, encoder, options, refine, progress) for one in chosen]
 
 
 def _capture_face(
@@ -187,7 +187,7 @@ def _capture_face(
     refine: bool,
     progress: Progress | None,
 ) -> Capture:
-    from emoca_tf.capture.refine import albedo_of, fit_photo
+    from emoca_tf.capture.refine import albedo_of, fit_photo, texture_of
     from emoca_tf.flame.layer import Flame
     from emoca_tf.rendering.camera import project
 
@@ -200,8 +200,7 @@ def _capture_face(
         codes, texture = fit_photo(head, in_crop, small, options, progress, start=codes)
     else:
         assert codes is not None
-        albedo = albedo_of(head)
-        texture = (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32)
+        texture = texture_of(albedo_of(head), codes)
     posed = Flame(head)(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose, codes.eyelid)
     seconds = time.perf_counter() - start
     if "mediapipe" in head.landmarks:

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from emoca_tf.codes import Codes
+from emoca_tf.codes import Codes, even_light
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import DEFAULT_HEAD_NAME, HeadModel
 
@@ -53,17 +53,10 @@ class _FileEncoder:
     def encode(self, photo: np.ndarray) -> Codes:
         rows = self._encoder(photo[None])
         batch = 1
-        rest = {"tex": np.zeros((batch, 50), np.float32), "light": _even_light(batch)}
+        rest = {"tex": np.zeros((batch, 50), np.float32), "light": even_light(batch)}
         rest |= {"neck_pose": np.zeros((batch, 3), np.float32), "eye_pose": np.zeros((batch, 6), np.float32)}
         names = ("shape", "tex", "exp", "pose", "cam", "light", "eyelid")
         return Codes(**(rest | {name: rows[name] for name in names if name in rows}))
-
-
-def _even_light(batch: int) -> np.ndarray:
-    """The constant band alone: shading is 1 everywhere."""
-    light = np.zeros((batch, 9, 3), np.float32)
-    light[:, 0] = 1 / 0.2820948
-    return light
 
 
 def open_encoder(method: Method, weights: Sequence[str | Path], head: HeadModel) -> FaceEncoder | None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from emoca_tf.codes import Codes
+from emoca_tf.codes import Codes, even_light
 from emoca_tf.errors import UserError
 from emoca_tf.faces.crop import CROP_SIZE
 from emoca_tf.faces.detect import quiet_stderr
@@ -212,9 +212,7 @@ class Problem:
 
     def codes(self) -> Codes:
         values = {name: value.numpy() for name, value in self._values().items()}
-        light = np.zeros((1, 9, 3), np.float32)
-        light[0, 0] = 1 / 0.2820948  # the constant band alone: shading 1 everywhere
-        return Codes(tex=np.zeros((1, 50), np.float32), light=light, **values)
+        return Codes(tex=np.zeros((1, 50), np.float32), light=even_light(1), **values)
 
 
 def _point_weights(order: Sequence[int]) -> np.ndarray:

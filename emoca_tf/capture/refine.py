@@ -30,6 +30,12 @@ def albedo_of(head: HeadModel) -> AlbedoModel:
     return AlbedoModel(name="plain", mean=mean, basis=np.zeros_like(painted.basis))
 
 
+def texture_of(albedo: AlbedoModel, codes: Codes) -> np.ndarray:
+    """``[256, 256, 3]`` float32 in 0..1 of one face's albedo codes."""
+    texture: np.ndarray = (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32)
+    return texture
+
+
 def renderer_of(head: HeadModel, size: int) -> Renderer:
     """The renderer of a head; one without texture coordinates is drawn in one colour, all of it counting as face."""
     if head.uv is not None:
@@ -66,7 +72,7 @@ def fit_photo(
     def dressed(codes: Codes) -> tuple[Codes, np.ndarray, object]:
         vertices = flame(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose).vertices
         codes = fit_appearance(codes, renderer(vertices, codes.cam), photo, albedo)
-        return codes, (albedo.mean + albedo.basis @ codes.tex[0]).clip(0, 1).astype(np.float32), vertices
+        return codes, texture_of(albedo, codes), vertices
 
     codes, texture, vertices = dressed(codes)
     if options.pixel_rounds:
