@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from emoca_tf.emotion import identity
+from emoca_tf.encoders import vgg
 from emoca_tf.errors import UserError
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -265,7 +267,7 @@ KINDS: dict[str, Kind] = {
             config=lambda shapes: {},
             build=_build_identity,
             networks=_only("identity"),
-            ignore=("fc.*",),
+            ignore=identity.UNUSED,
         ),
         Kind(
             name="vgg19",
@@ -275,7 +277,7 @@ KINDS: dict[str, Kind] = {
             config=lambda shapes: {},
             build=_build_vgg19,
             networks=_only("vgg19"),
-            ignore=("classifier.*", *(f"features.{index}.*" for index in (21, 23, 25, 28, 30, 32, 34))),
+            ignore=vgg.UNUSED,
         ),
     )
 }
