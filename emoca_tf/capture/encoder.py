@@ -15,7 +15,7 @@ from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.errors import UserError
 from emoca_tf.weights.load import LoadedModel, load_model
 
-CODE_KINDS = ("emoca", "deca", "smirk")
+CODE_KINDS = ("mobile", "emoca", "deca", "smirk")
 GROUPS = ("shape", "tex", "exp", "pose", "cam", "light", "eyelid")
 
 

@@ -33,6 +33,8 @@ class Card:
         ignored: number of entries that the official file holds for other purposes.
         skipped: classes in the file that were left unresolved.
         crop_scale: how much larger than the landmarks' box (times 1.1) the crop is that the network expects.
+        head: name and SHA-256 of the head whose codes the networks give; empty for FLAME's.
+        training: of networks trained here, what each run was trained with (stage, data, seed, steps, ...).
         made_by: version of this library.
     """
 
@@ -49,6 +51,8 @@ class Card:
     ignored: int = 0
     skipped: list[str] = field(default_factory=list)
     crop_scale: float = 1.25
+    head: dict[str, str] = field(default_factory=dict)
+    training: list[dict[str, Any]] = field(default_factory=list)
     made_by: str = ""
 
     def to_json(self) -> str:
@@ -82,22 +86,39 @@ class Card:
             The file written: ``weights.npz`` gets ``weights.npz.card.md``.
         """
         networks = "".join(f"| {name} | {count:,} |\n" for name, count in self.networks.items())
-        left_out = [f"{self.ignored} entries of the source serve other purposes (renderer, losses, optimiser)."]
-        if self.missing:
-            left_out.append(f"Missing in the source: {', '.join(self.missing)}.")
-        if self.unused:
-            left_out.append(f"Used by no network: {', '.join(self.unused)}.")
-        if self.skipped:
-            left_out.append(f"Objects that were not resolved: {', '.join(self.skipped)}.")
+        origin = self._imported() if self.source_file else self._trained()
         text = (
             f"# {weights.name}\n\n{self.title}\n\n"
-            f"- Kind: `{self.kind}`, built with {json.dumps(self.config, sort_keys=True)}\n"
-            f"- Source: `{self.source_file}`, {self.source_bytes:,} bytes, SHA-256 `{self.source_sha256}`\n"
-            f"- Imported by emoca-tf {self.made_by}\n\n"
+            f"- Kind: `{self.kind}`, built with {json.dumps(self.config, sort_keys=True)}\n{origin}\n"
             f"**Licence.** {self.licence}\n\n"
-            f"| network | parameters |\n|---|---|\n{networks}\n" + "\n".join(left_out) + "\n"
+            f"| network | parameters |\n|---|---|\n{networks}"
         )
+        if self.source_file:
+            text += "\n" + "\n".join(self._left_out()) + "\n"
         target = weights.with_name(f"{weights.name}.card.md")
         with atomic_path(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
         return target
+
+    def _imported(self) -> str:
+        return (
+            f"- Source: `{self.source_file}`, {self.source_bytes:,} bytes, SHA-256 `{self.source_sha256}`\n"
+            f"- Imported by emoca-tf {self.made_by}\n"
+        )
+
+    def _trained(self) -> str:
+        runs = "".join(
+            f"- Trained: {', '.join(f'{key} {value}' for key, value in run.items())}\n" for run in self.training
+        )
+        head = f"- Head: {self.head['name']}, SHA-256 `{self.head['sha256']}`\n" if self.head else ""
+        return f"{head}{runs}- Made by emoca-tf {self.made_by}\n"
+
+    def _left_out(self) -> list[str]:
+        lines = [f"{self.ignored} entries of the source serve other purposes (renderer, losses, optimiser)."]
+        if self.missing:
+            lines.append(f"Missing in the source: {', '.join(self.missing)}.")
+        if self.unused:
+            lines.append(f"Used by no network: {', '.join(self.unused)}.")
+        if self.skipped:
+            lines.append(f"Objects that were not resolved: {', '.join(self.skipped)}.")
+        return lines

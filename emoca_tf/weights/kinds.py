@@ -85,9 +85,8 @@ def identify(names: Sequence[str], where: str) -> Kind:
     if has("deca."):
         return KINDS["emoca"]
     some = ", ".join(list(names)[:3]) or "no tensor at all"
-    raise UserError(
-        f"{where} is none of the known checkpoints ({', '.join(KINDS)}); it holds {len(names)} tensors ({some})"
-    )
+    known = ", ".join(name for name in KINDS if name != "mobile")  # ours, never imported
+    raise UserError(f"{where} is none of the known checkpoints ({known}); it holds {len(names)} tensors ({some})")
 
 
 def _has(shapes: Shapes, prefix: str) -> bool:
@@ -136,6 +135,20 @@ def _build_smirk(**config: Any) -> Any:
     from emoca_tf.encoders.mobilenet_v3 import mobile_encoder
 
     return mobile_encoder(keras, **config)
+
+
+def _mobile_config(shapes: Shapes) -> dict[str, Any]:
+    from emoca_tf.encoders.mobile import mobile_config
+
+    return mobile_config(shapes)
+
+
+def _build_mobile(**config: Any) -> Any:
+    import keras
+
+    from emoca_tf.encoders.mobile import Mobile
+
+    return Mobile(keras, **config)
 
 
 def _emodeca_config(shapes: Shapes) -> dict[str, Any]:
@@ -238,6 +251,19 @@ KINDS: dict[str, Kind] = {
             ignore=("smirk_generator.*",),
             optional=("tex_layers.*", "light_layers.*"),
             crop_scale=1.4 / 1.1,  # SMIRK's box has no factor 1.1
+        ),
+        Kind(
+            name="mobile",
+            title="The mobile model of emoca-tf: MobileNetV3 encoders of pose, identity and expression.",
+            licence="",  # that of the data it was trained on: stands in the card of each file
+            sources={
+                name: f"{name}."
+                for name in ("pose_encoder", "shape_encoder", "expression_encoder", "emotion", "readout")
+            },
+            config=_mobile_config,
+            build=_build_mobile,
+            networks=lambda model: model.networks,
+            optional_networks=("emotion", "readout"),
         ),
         Kind(
             name="emotion",

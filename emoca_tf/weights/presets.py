@@ -7,7 +7,8 @@ files lie beside it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -29,6 +30,9 @@ class Preset:
         sha256: its hash.
         licence: short name of its licence.
         summary: one line for people.
+        head: name of the head whose codes it gives.
+        sizes: sizes of its networks, such as ``n_exp``.
+        card: name of the card for people beside it.
     """
 
     name: str
@@ -37,6 +41,9 @@ class Preset:
     sha256: str
     licence: str
     summary: str
+    head: str = ""
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    card: str = ""
 
 
 def presets(folder: Path = FOLDER) -> dict[str, Preset]:

@@ -1,0 +1,134 @@
+"""The phone-sized model as a whole: three encoders, and where the weights have them emotion network and read-out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from emoca_tf.codes import Codes
+from emoca_tf.emotion.readout import readout_mlp
+from emoca_tf.emotion.recognition import emotion_mobilenet
+from emoca_tf.encoders.mobilenet_v3 import expression_encoder, mobile_codes, pose_encoder, shape_encoder
+from emoca_tf.errors import UserError
+
+ENCODERS = ("pose_encoder", "shape_encoder", "expression_encoder")
+OPTIONAL = ("emotion", "readout")
+N_JAW = 3
+_TRUNKS = {960: "large", 576: "small"}  # by number of features
+
+
+class Mobile:
+    """The networks of a file of mobile weights; arguments are those that :func:`mobile_config` finds.
+
+    Args:
+        keras: the Keras module to build with.
+        n_shape: identity coefficients.
+        n_exp: expression coefficients.
+        emotion: trunk of the emotion network, ``large`` or ``small``; empty for none.
+        readout_inputs: length of the read-out's code, see :meth:`readout_code`; 0 for no read-out.
+        readout_hidden: width of its hidden layers.
+        readout_depth: their number.
+
+    Attributes:
+        networks: name -> Keras model.
+
+    Raises:
+        UserError: for a read-out of other codes than :meth:`readout_code` knows.
+    """
+
+    def __init__(
+        self,
+        keras: ModuleType,
+        n_shape: int,
+        n_exp: int,
+        emotion: str = "",
+        readout_inputs: int = 0,
+        readout_hidden: int = 0,
+        readout_depth: int = 0,
+    ) -> None:
+        self.n_shape, self.n_exp = n_shape, n_exp
+        self.networks: dict[str, Any] = {
+            "pose_encoder": pose_encoder(keras),
+            "shape_encoder": shape_encoder(keras, n_shape),
+            "expression_encoder": expression_encoder(keras, n_exp),
+        }
+        if emotion:
+            self.networks["emotion"] = emotion_mobilenet(keras, emotion, name="emotion")
+        if readout_inputs:
+            if readout_inputs not in (n_exp + N_JAW, n_shape + n_exp + N_JAW):
+                raise UserError(
+                    f"the read-out takes {readout_inputs} codes; {n_exp + N_JAW} (expression, jaw) and "
+                    f"{n_shape + n_exp + N_JAW} (shape, expression, jaw) are known for this head"
+                )
+            self.networks["readout"] = readout_mlp(keras, readout_inputs, readout_hidden, readout_depth, name="readout")
+
+    def encode(self, images: Any) -> Codes:
+        """``[B, 224, 224, 3]`` RGB 0..1 -> codes (TensorFlow)."""
+        return mobile_codes(*(self.networks[name](images, training=False) for name in ENCODERS))
+
+    def readout_code(self, codes: Codes) -> Any:
+        """What the read-out reads: expression and jaw, with the shape before them if it was trained so."""
+        import tensorflow as tf
+
+        with_shape = int(self.networks["readout"].inputs[0].shape[-1]) > self.n_exp + N_JAW
+        shape = [codes.shape] if with_shape else []
+        return tf.concat([*shape, codes.exp, codes.pose[:, 3:6]], 1)
+
+    def read(self, codes: Codes) -> dict[str, Any]:
+        """The read-out's outputs, see :func:`emoca_tf.emotion.recognition.emotion_heads`."""
+        outputs: dict[str, Any] = self.networks["readout"](self.readout_code(codes), training=False)
+        return outputs
+
+
+def mobile_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """Arguments of :class:`Mobile` from entry names (``readout.model.0.weight``) and torch shapes.
+
+    Raises:
+        UserError: an encoder is missing, or a network has a size that no mobile model has.
+    """
+    absent = [name for name in ENCODERS if not any(key.startswith(f"{name}.") for key in shapes)]
+    if absent:
+        raise UserError(f"{', '.join(absent)} missing; mobile weights hold {', '.join(ENCODERS)}")
+    return {
+        "n_shape": _rows(shapes, "shape_encoder.shape_layers.0.weight"),
+        "n_exp": _rows(shapes, "expression_encoder.expression_layers.0.weight") - 5,  # 2 eyelids, 3 jaw
+        **optional_config(shapes),
+    }
+
+
+def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The part of :func:`mobile_config` about emotion network and read-out; empty without them.
+
+    Raises:
+        UserError: a size that no mobile model has.
+    """
+    config: dict[str, Any] = {}
+    if any(key.startswith("emotion.") for key in shapes):
+        config["emotion"] = trunk_of(shapes.get("emotion.linear.weight", (0, 0))[-1])
+    layers = [key for key, shape in shapes.items() if _is_dense(key, shape, "readout.model.")]
+    if layers:
+        hidden, inputs = shapes["readout.model.0.weight"]
+        config |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(layers) - 1}
+    return config
+
+
+def trunk_of(features: int) -> str:
+    """``large`` or ``small`` by the number of features.
+
+    Raises:
+        UserError: neither.
+    """
+    if features not in _TRUNKS:
+        raise UserError(f"the emotion network has {features} features; mobile ones have 960 or 576")
+    return _TRUNKS[features]
+
+
+def _is_dense(key: str, shape: tuple[int, ...], prefix: str) -> bool:
+    return key.startswith(prefix) and key.endswith(".weight") and len(shape) == 2
+
+
+def _rows(shapes: Mapping[str, tuple[int, ...]], key: str) -> int:
+    if len(shapes.get(key, ())) != 2:
+        raise UserError(f"{key} is missing: the file does not say how many codes it gives")
+    return shapes[key][0]

@@ -1,0 +1,101 @@
+"""Mobile networks that were trained, from wherever they lie: a preset, files, run directories, or several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from emoca_tf.encoders.mobile import ENCODERS, Mobile, optional_config, trunk_of
+from emoca_tf.errors import UserError
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.npz import read_npz
+from emoca_tf.weights.presets import preset_file, presets
+from training.config import from_json
+from training.networks import checkpoint_of, initialise
+
+N_HEADS = 3  # of a read-out: expression, valence, arousal
+
+
+@dataclass(frozen=True)
+class Found:
+    """Networks with their weights.
+
+    Attributes:
+        mobile: the networks.
+        lines: one for each network: how many arrays of which file.
+    """
+
+    mobile: Mobile
+    lines: list[str]
+
+
+def weights_path(source: str) -> Path:
+    """A preset's verified file, a file, or the checkpoint of a run directory.
+
+    Raises:
+        UserError: nothing there.
+    """
+    return preset_file(source) if source == "default" or source in presets() else checkpoint_of(Path(source))
+
+
+def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
+    """The networks of one or several sources; later sources win.
+
+    Args:
+        sources: names of presets, ``.npz`` files of torch-named arrays, or run directories of ``training/train.py``.
+        head: whose codes they must give.
+
+    Raises:
+        UserError: nothing there, an encoder is in none of them, or they were made for another head or family.
+    """
+    for source in sources:
+        _check_run(Path(source), head)
+    paths = [weights_path(source) for source in sources]
+    extras: dict[str, Any] = {}
+    for path in paths:
+        extras |= _extras(read_npz(path))
+    mobile = Mobile(keras, head.n_shape, head.n_exp, **extras)
+    lines = initialise(mobile.networks, [str(path) for path in paths])
+    absent = set(ENCODERS) - {line.partition(":")[0] for line in lines}
+    if absent:
+        raise UserError(
+            f"{', '.join(map(str, sources))}: no {', '.join(sorted(absent))} there; add the run that made it"
+        )
+    return Found(mobile, lines)
+
+
+def _check_run(folder: Path, head: HeadModel) -> None:
+    """Refuse a run on another head or of another family."""
+    config = folder / "config.json"
+    if not config.is_file():
+        return
+    made = from_json(config.read_text(encoding="utf-8"))
+    if made.family != "mobilenet_v3" and made.stage != "distill":
+        raise UserError(f"{folder} was trained with family {made.family}; mobilenet_v3 is needed here")
+    theirs = HeadModel.load(made.head)
+    if theirs.sha256() != head.sha256():
+        raise UserError(f"{folder} was trained on head '{theirs.name}' ({made.head}), not on '{head.name}'")
+
+
+def _extras(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Sizes of emotion network and read-out, if the file holds them."""
+    if not any(key.startswith("network/") for key in stored):
+        return optional_config({key: array.shape for key, array in stored.items()})
+    extras: dict[str, Any] = {}
+    emotion, readout = (_kernels(stored, f"network/{name}/") for name in ("emotion", "readout"))
+    if emotion:
+        extras["emotion"] = trunk_of(emotion[-1].shape[0])
+    if readout:
+        inputs, hidden = readout[0].shape
+        extras |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(readout) - N_HEADS}
+    return extras
+
+
+def _kernels(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:
+    """Kernels of the dense layers in order."""
+    return [array for key, array in sorted(stored.items()) if key.startswith(prefix) and array.ndim == 2]
