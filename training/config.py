@@ -28,7 +28,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "background": ("black", "input"),
     "eyelid_pairs": ("paired", "sorted"),
     "schedule": ("constant", "cosine"),
-    "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources"),
+    "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources", "mobile"),
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 RECIPES = Path(__file__).parent / "recipes"
@@ -54,6 +54,10 @@ class Weights:
     tex_reg: float = 0.0
     light_reg: float = 0.0
     codes: float = 0.0  # synthetic pictures only: distance to the true codes
+    deformation: float = 0.0  # how far the true or taught expression moves the vertices otherwise (mm)
+    taught: float = 0.0  # distance to a teacher's expression and jaw
+    labels: float = 0.0  # cross-entropy of the label, read linearly from expression and jaw
+    hint: float = 0.0  # the emotion network's features of the photo, read linearly from the trunk's
     detail_l1: float = 5.0
     detail_mrf: float = 0.25
     detail_z: float = 0.005
@@ -76,6 +80,8 @@ class Config:
         family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones).
         head: ``default`` or a head file written by ``HeadModel.save``.
         albedo: ``default`` or an albedo file written by ``AlbedoModel.save``.
+        tied: the mobile shape and expression encoders are one trunk with two heads while they learn; half the time.
+        input_size: edge the networks and the renderer see during training, 224 or 112; convolutions fit both.
         layout: what the ResNet expression encoder replaces; the mobile one always gives expression and jaw.
         init: run directories or weight files to start from, by network name; later ones win.
         emotion_network: ``default`` (embedded), ``none``, or the run directory or weights of an emotion network.
@@ -92,6 +98,7 @@ class Config:
         ring: pictures of one person in a row (K of DECA); 1 for none.
         exchange: in every ring also train on exchanged shape codes (DECA's coarse stage) or detail codes.
         balanced: draw every expression class equally often.
+        balance_power: of the weight 1 / class count of balanced drawing; below 1 rare classes are repeated less.
         augment: a preset of ``training/datasets/augment.py``; ``stage`` is the one that the release used for the stage.
         seed: of weights, data order and everything random.
         steps: length of the run.
@@ -118,6 +125,8 @@ class Config:
     family: str = "resnet50"
     head: str = "default"
     albedo: str = "default"
+    tied: bool = False
+    input_size: int = 224
     layout: str = "exp"
     init: tuple[str, ...] = ()
     emotion_network: str = "default"
@@ -133,6 +142,7 @@ class Config:
     ring: int = 1
     exchange: bool = False
     balanced: bool = True
+    balance_power: float = 1.0
     augment: str = "stage"
     seed: int = 0
     steps: int = 100_000
@@ -161,6 +171,10 @@ class Config:
         for key in ("batch_size", "ring", "steps", "log_every", "picture_every", "validate_every", "checkpoint_every"):
             if getattr(self, key) < 1:
                 raise UserError(f"{key} must be at least 1; received {getattr(self, key)}")
+        if self.input_size not in (112, 224):
+            raise UserError(f"input_size is 224 or 112; received {self.input_size}")
+        if self.tied and self.family != "mobilenet_v3":
+            raise UserError("tied=true needs family=mobilenet_v3; ResNet has no shape encoder of its own")
         if not 0 <= self.ema < 1:
             raise UserError(f"ema is a decay in 0..1, such as 0.999; received {self.ema}")
         if self.batch_size % self.ring:

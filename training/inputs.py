@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +18,11 @@ from emoca_tf.rendering.albedo import AlbedoModel
 from training.config import Config
 from training.datasets import catalog
 from training.datasets.augment import PRESETS
+from training.datasets.mixture import Mixture
 from training.datasets.pipeline import InputReport
 from training.datasets.pipeline import batches as pipeline_batches
 from training.datasets.source import Labels, Source
+from training.datasets.taught import Taught
 
 ENDLESS = 1_000_000
 HELD_OUT_EVERY = 20
@@ -41,6 +46,9 @@ class Sources:
         return [_counts("training", self.training), _counts("validation", self.validation)]
 
 
+SHARE = re.compile(r"(?:(\d+)\*)?(.+)", re.DOTALL)
+
+
 class Subset:
     """Some rows of a source, as a source."""
 
@@ -59,6 +67,8 @@ class Subset:
 
 def open_source(spec: str, config: Config, seed: int) -> Source:
     """The source of ``kind``, ``kind:path`` or ``kind:path,option=value,...``; ``synthetic:plain`` has no surroundings.
+
+    With ``teacher=blendshapes`` the photographs' own blendshapes, in a file beside them, teach the expression.
 
     Raises:
         UserError: unknown kind (the nearest is suggested), or the reader's complaint.
@@ -83,17 +93,33 @@ def open_source(spec: str, config: Config, seed: int) -> Source:
             "clutter": path != "plain",
         }
         path = ""
+    teacher = options.pop("teacher", None)
+    if teacher == "blendshapes":
+        return Taught.beside(
+            catalog.open_source(kind, path or None, **options), Path(path), HeadModel.load(config.head)
+        )
+    if teacher is not None:
+        raise UserError(f"data {spec}: the only teacher is 'blendshapes'; received {teacher!r}")
     return catalog.open_source(kind, path or None, **options)
 
 
 def open_sources(config: Config) -> Sources:
-    """Training and validation data.
+    """Training and validation data; ``SHARE*spec+SHARE*spec`` mixes several sources, each with its own validation part.
 
     Validation is its own source if given; ``train`` means the training pictures themselves; else other synthetic
     pictures, or every twentieth person (picture, where persons are unknown), which is then not trained on.
     """
-    source = open_source(config.data, config, config.seed)
     report = InputReport()
+    specs = re.split(r"\+(?=\d+\*)", config.data)
+    if len(specs) > 1:
+        if config.validation:
+            raise UserError("a mixture of sources brings its own validation pictures; leave validation empty")
+        shares, names = zip(*(SHARE.fullmatch(spec).groups(default="1") for spec in specs), strict=True)  # type: ignore[union-attr]
+        parts = [open_sources(dataclasses.replace(config, data=name)) for name in names]
+        counts = [int(share) for share in shares]
+        training, validation = (Mixture([getattr(p, k) for p in parts], counts) for k in ("training", "validation"))
+        return Sources(training, validation, report)
+    source = open_source(config.data, config, config.seed)
     if config.validation == "train":
         return Sources(source, source, report)
     if config.validation:
@@ -117,6 +143,7 @@ def batches(sources: Sources, config: Config, shard: tuple[int, int], start: int
             start_step=start,
             shard=shard,
             balanced=balanced,
+            power=config.balance_power,
             augment=PRESETS[STAGE_AUGMENT[config.stage] if config.augment == "stage" else config.augment],
             ring=config.ring,
             report=sources.report,

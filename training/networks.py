@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -26,6 +26,8 @@ from emoca_tf.encoders.mobilenet_v3 import (
     mobilenet_v3_trunk,
     pose_encoder,
     shape_encoder,
+    tied_encoders,
+    with_features,
 )
 from emoca_tf.encoders.resnet import resnet50_encoder
 from emoca_tf.errors import UserError
@@ -40,6 +42,13 @@ UNUSED = ("fc.*", "backbone.fc.*")  # classifiers of the original files that not
 AMBIENT = 3.5449077  # band 0 of a light that gives shading 1
 
 
+class Encoded(NamedTuple):
+    """Codes, and the features of the mobile expression encoder's trunk ``[B, 960]`` (ResNet: None)."""
+
+    codes: Codes
+    features: tf.Tensor | None
+
+
 class Reconstruction:
     """Pictures to codes for one family and head.
 
@@ -49,16 +58,28 @@ class Reconstruction:
         layout: what the ResNet expression network replaces.
         detail: also build ``E_detail`` and ``D_detail``.
         prefix: put before the networks' names (a teacher beside its student).
+        size: edge that pictures are shrunk to before the mobile networks see them.
+        tied: the mobile shape and expression encoders share their trunk (see :func:`tied_encoders`).
     """
 
     def __init__(
-        self, family: str, head: HeadModel, layout: str = "exp", detail: bool = False, prefix: str = ""
+        self,
+        family: str,
+        head: HeadModel,
+        layout: str = "exp",
+        detail: bool = False,
+        prefix: str = "",
+        size: int = IMAGE_SIZE,
+        tied: bool = False,
     ) -> None:
         self.family, self.layout, self.prefix = family, layout, prefix
         self.sizes = {
             "shape": head.n_shape, "tex": N_TEX, "exp": head.n_exp, "pose": 6, "cam": 3, "light": 27,
         }  # fmt: skip
         self.n_exp, self.eyelids = head.n_exp, head.eyelids is not None
+        self.size = size
+        self.tied: Any = None
+        self.featured: Any = None
         if family == "resnet50":
             extra = {"exp": 0, "exp+jaw": 3, "exp+global": 3, "exp+pose": 6}[layout]
             self.models = {
@@ -66,11 +87,14 @@ class Reconstruction:
                 "E_expression": resnet50_encoder(keras, head.n_exp + extra, "E_expression"),
             }
         else:
-            self.models = {
-                "pose_encoder": pose_encoder(keras),
-                "shape_encoder": shape_encoder(keras, head.n_shape),
-                "expression_encoder": expression_encoder(keras, head.n_exp),
-            }
+            self.models = {"pose_encoder": pose_encoder(keras, size=size)}
+            if tied:
+                shape, expression, self.tied = tied_encoders(keras, head.n_shape, head.n_exp, size)
+            else:
+                shape = shape_encoder(keras, head.n_shape, size=size)
+                expression = expression_encoder(keras, head.n_exp, size=size)
+                self.featured = with_features(keras, expression)
+            self.models |= {"shape_encoder": shape, "expression_encoder": expression}
         if detail:
             build = resnet50_encoder if family == "resnet50" else mobile_detail_encoder
             self.models["E_detail"] = build(keras, N_DETAIL, name="E_detail")
@@ -101,8 +125,11 @@ class Reconstruction:
                 layer.set_weights(theirs[layer.name].get_weights())
 
     def _run(self, name: str, images: tf.Tensor, learning: Collection[str]) -> Any:
-        outputs = self.models[name](images, training=name in learning)
-        return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), outputs)
+        return _outputs(self.models[name], images, name in learning)
+
+    def _shrunk(self, images: tf.Tensor) -> tf.Tensor:
+        factor = images.shape[1] // self.size
+        return images if factor == 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
 
     def coarse(self, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """Everything from the coarse networks alone (ResNet: without ``E_expression``)."""
@@ -110,20 +137,46 @@ class Reconstruction:
             return split(self._run("E_flame", images, learning), self.sizes)
         return self.encode(images, learning)
 
+    def coarse_encoded(self, images: tf.Tensor, learning: Collection[str] = ()) -> Encoded:
+        """As :meth:`coarse`, with the features of the mobile trunk."""
+        if self.family == "resnet50":
+            return Encoded(self.coarse(images, learning), None)
+        return self.encoded(images, learning)
+
     def encode(self, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """``[B, 224, 224, 3]`` RGB 0..1 -> codes; the networks named in ``learning`` run in training mode."""
+        return self.encoded(images, learning).codes
+
+    def encoded(self, images: tf.Tensor, learning: Collection[str] = ()) -> Encoded:
+        """As :meth:`encode`, with the features of the expression encoder's trunk."""
         if self.family == "resnet50":
-            return self.with_expression(self.coarse(images, learning), images, learning)
-        parts = {name: self._run(name, images, learning) for name in tuple(self.models)[:3]}
-        codes = mobile_codes(parts["pose_encoder"], parts["shape_encoder"], parts["expression_encoder"])
-        return codes if self.eyelids else codes.replace(eyelid=None)
+            return Encoded(self.with_expression(self.coarse(images, learning), images, learning), None)
+        images = self._shrunk(images)
+        if self.tied is not None:
+            pose = self._run("pose_encoder", images, learning)
+            both = _outputs(self.tied, images, self.expression_name in learning)
+            codes, features = mobile_codes(pose, both, both), both["features"]
+        else:
+            pose, shape = (self._run(name, images, learning) for name in ("pose_encoder", "shape_encoder"))
+            expression = self._featured(images, learning)
+            codes, features = mobile_codes(pose, shape, expression), expression["features"]
+        return Encoded(codes if self.eyelids else codes.replace(eyelid=None), features)
+
+    def _featured(self, images: tf.Tensor, learning: Collection[str]) -> Any:
+        return _outputs(self.featured, self._shrunk(images), self.expression_name in learning)
 
     def with_expression(self, coarse: Codes, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """``coarse`` with expression (and what the layout or the mobile encoder brings with it) replaced."""
-        output = self._run(self.expression_name, images, learning)
+        return self.with_expression_encoded(coarse, images, learning).codes
+
+    def with_expression_encoded(self, coarse: Codes, images: tf.Tensor, learning: Collection[str] = ()) -> Encoded:
+        """As :meth:`with_expression`, with the features of the mobile trunk."""
         if self.family == "mobilenet_v3":
+            output = self._featured(images, learning)
             pose = tf.concat([coarse.pose[:, :3], output["jaw"]], 1)
-            return coarse.replace(exp=output["exp"], pose=pose, eyelid=output["eyelid"] if self.eyelids else None)
+            eyelid = output["eyelid"] if self.eyelids else None
+            return Encoded(coarse.replace(exp=output["exp"], pose=pose, eyelid=eyelid), output["features"])
+        output = self._run(self.expression_name, images, learning)
         exp, rest = output[:, : self.n_exp], output[:, self.n_exp :]
         pose = {
             "exp": lambda: coarse.pose,
@@ -131,7 +184,7 @@ class Reconstruction:
             "exp+global": lambda: tf.concat([rest, coarse.pose[:, 3:]], 1),
             "exp+pose": lambda: rest,
         }[self.layout]()
-        return coarse.replace(exp=exp, pose=pose)
+        return Encoded(coarse.replace(exp=exp, pose=pose), None)
 
     def detail_code(self, images: tf.Tensor, learning: Collection[str] = ()) -> tf.Tensor:
         """``[B, 128]`` detail codes."""
@@ -140,6 +193,10 @@ class Reconstruction:
     def displacement(self, codes: Codes, detail: tf.Tensor, learning: Collection[str] = ()) -> tf.Tensor:
         """``[B, 256, 256, 1]`` metres."""
         return self._run("D_detail", detail_latent(codes.pose, codes.exp, detail), learning)
+
+
+def _outputs(model: Any, images: tf.Tensor, learning: bool) -> Any:
+    return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), model(images, training=learning))
 
 
 def mobile_detail_encoder(keras_module: Any, outputs: int = N_DETAIL, name: str = "E_detail") -> Any:

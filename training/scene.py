@@ -49,12 +49,26 @@ class Scene:
         self.flame = Flame(self.model, dtype="float32")
         self.albedo = Albedo(AlbedoModel.load(albedo), dtype="float32")
         self.renderer = Renderer(self.model, size, dtype="float32")
+        self.size = size
 
     def decode(self, codes: Codes) -> View:
         """Codes -> head, picture, projected landmarks."""
-        head = self.flame(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose, codes.eyelid)
+        return self.drawn(self.posed(codes)[0], codes)
+
+    def drawn(self, head: FlameOutput, codes: Codes) -> View:
+        """The picture of a posed head, with its landmarks."""
         rendered = self.renderer(head.vertices, codes.cam, self.albedo(codes.tex), codes.light)
         return View(head, rendered, *self.landmarks(head, codes))
+
+    def shrunk(self, images: tf.Tensor) -> tf.Tensor:
+        """Pictures or masks of any multiple of the renderer's size at its size."""
+        factor = images.shape[1] // self.size
+        return images if factor == 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
+
+    def posed(self, codes: Codes) -> tuple[FlameOutput, tuple[tf.Tensor | None, tf.Tensor | None]]:
+        """Codes -> head and projected landmarks, without a picture."""
+        head = self.flame(codes.shape, codes.exp, codes.pose, codes.neck_pose, codes.eye_pose, codes.eyelid)
+        return head, self.landmarks(head, codes)
 
     def landmarks(self, head: FlameOutput, codes: Codes) -> tuple[tf.Tensor | None, tf.Tensor | None]:
         """The projected 68 points and MediaPipe points."""

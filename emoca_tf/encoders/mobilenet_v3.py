@@ -122,9 +122,9 @@ def _dense(keras: ModuleType, x: Any, units: int, name: str, scale: float = 0.0,
     )(x)
 
 
-def pose_encoder(keras: ModuleType, name: str = "pose_encoder") -> Any:
+def pose_encoder(keras: ModuleType, name: str = "pose_encoder", size: int = IMAGE_SIZE) -> Any:
     """Image -> ``{"global": [B, 3] axis-angle, "cam": [B, 3] scale, tx, ty}``; the scale starts at 7 as in SMIRK."""
-    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    image = keras.Input((size, size, 3), name="image")
     x = mobilenet_v3_trunk(keras, image, "small")
     rotation = _dense(keras, x, 3, "pose_cam_layers.0.rows.0.3", 1e-3)
     scale = _dense(keras, x, 1, "pose_cam_layers.0.rows.3.4", 1e-3, 7.0)
@@ -134,7 +134,11 @@ def pose_encoder(keras: ModuleType, name: str = "pose_encoder") -> Any:
 
 
 def shape_encoder(
-    keras: ModuleType, n_shape: int = N_SHAPE, appearance: bool = True, name: str = "shape_encoder"
+    keras: ModuleType,
+    n_shape: int = N_SHAPE,
+    appearance: bool = True,
+    name: str = "shape_encoder",
+    size: int = IMAGE_SIZE,
 ) -> Any:
     """Image -> ``{"shape": [B, n_shape], "tex": [B, 50], "light": [B, 27]}``.
 
@@ -143,24 +147,56 @@ def shape_encoder(
         n_shape: identity coefficients; SMIRK's weights have 300, DECA and our default head 100.
         appearance: also build the albedo and light heads (they start at the mean albedo under even white light).
         name: name of the model.
+        size: edge of the picture; convolutions fit any, weights trained at one edge load at another.
     """
-    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    image = keras.Input((size, size, 3), name="image")
     x = mobilenet_v3_trunk(keras, image, "large")
+    return keras.Model(image, shape_head(keras, x, n_shape, appearance), name=name)
+
+
+def shape_head(keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bool = True) -> dict[str, Any]:
+    """Features ``[B, 960]`` -> the outputs of :func:`shape_encoder`."""
     outputs = {"shape": _dense(keras, x, n_shape, "shape_layers.0")}
     if appearance:
         outputs["tex"] = _dense(keras, x, N_TEX, "tex_layers.0")
         ambient = _dense(keras, x, 3, "light_layers.0.rows.0.3", bias=AMBIENT)
         rest = _dense(keras, x, 24, "light_layers.0.rows.3.27")
         outputs["light"] = keras.layers.Concatenate(name="light")([ambient, rest])
-    return keras.Model(image, outputs, name=name)
+    return outputs
 
 
-def expression_encoder(keras: ModuleType, n_exp: int = N_EXP, name: str = "expression_encoder") -> Any:
+def tied_encoders(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, size: int = IMAGE_SIZE) -> Any:
+    """Shape and expression encoder on one trunk, as a training aid: one pass instead of two.
+
+    Returns:
+        ``(shape_encoder, expression_encoder, both)``; the first two share the trunk's layers, the third gives the
+        outputs of both by name, and ``features [B, 960]``.
+    """
+    image = keras.Input((size, size, 3), name="image")
+    x = mobilenet_v3_trunk(keras, image, "large")
+    shape, expression = shape_head(keras, x, n_shape), expression_head(keras, x, n_exp)
+    return (
+        keras.Model(image, shape, name="shape_encoder"),
+        keras.Model(image, expression, name="expression_encoder"),
+        keras.Model(image, shape | expression | {"features": x}, name="tied"),
+    )
+
+
+def with_features(keras: ModuleType, encoder: Any) -> Any:
+    """An encoder that also gives its trunk's ``features``."""
+    return keras.Model(
+        encoder.input, encoder.output | {"features": encoder.get_layer("encoder.pool").output}, name=encoder.name
+    )
+
+
+def expression_encoder(
+    keras: ModuleType, n_exp: int = N_EXP, name: str = "expression_encoder", size: int = IMAGE_SIZE
+) -> Any:
     """Image -> ``{"exp": [B, n_exp], "eyelid": [B, 2] in 0..1, "jaw": [B, 3]}``.
 
     The jaw opens only (x >= 0) and turns at most 0.2 radians to the sides, as in SMIRK.
     """
-    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    image = keras.Input((size, size, 3), name="image")
     x = mobilenet_v3_trunk(keras, image, "large")
     return keras.Model(image, expression_head(keras, x, n_exp), name=name)
 

@@ -17,19 +17,83 @@ from training import inputs, stages
 from training.config import Config, Weights
 from training.networks import Reconstruction, initialise, start_in_view
 from training.scene import Scene
+from training.stages.distances import Deformation
 from training.stages.emotion_terms import emotion_terms, expression_weights
 
 MOBILE = Config(
     family="mobilenet_v3", emotion_network="none", batch_size=2, data_size=4, augment="none", balanced=False
 )  # fmt: skip
 QUIET = Weights(emotion=0.0)
+READ = replace(QUIET, photometric=0.0, landmarks_mp=1.0, labels=1.0, taught=1.0, deformation=1.0, codes=1.0)
 
 
 @pytest.fixture(scope="module")
 def batch() -> dict[str, tf.Tensor]:
     sources = inputs.open_sources(replace(MOBILE, ring=2))
     rows = next(iter(inputs.batches(sources, replace(MOBILE, ring=2), (0, 1), 0, True)))
-    return {name: value for name, value in rows.items() if name != "id"}
+    taught = {"teacher_exp": tf.zeros((2, 50)), "teacher_jaw": tf.zeros((2, 1))}
+    return {name: value for name, value in rows.items() if name != "id"} | taught
+
+
+@pytest.fixture(scope="module")
+def half_known(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The batch as a mixture gives it: the second row has no codes, no landmarks and no label."""
+    known = np.array([True, False])
+
+    def hide(name: str, value: tf.Tensor) -> tf.Tensor:
+        rows = known.reshape(-1, *[1] * (value.shape.rank - 1))
+        if name.startswith("landmarks"):
+            return tf.where(rows, value, 0.0)
+        if name == "expression":
+            return tf.where(rows, value, -1)
+        return value if name in ("image", "mask") else tf.where(rows, value, np.nan)
+
+    return {name: hide(name, value) for name, value in batch.items()}
+
+
+@pytest.mark.parametrize("name", ["mixed", "mixed_coarse"])
+def test_rows_count_only_for_what_they_know(name: str, half_known: dict[str, tf.Tensor]) -> None:
+    stage = stages.build(CASES[name])
+    images = tf.Variable(half_known["image"])
+    quiet = replace(CASES[name].weights, photometric=0.0, hint=0.0)
+    stage.face.config = replace(CASES[name], weights=quiet)
+    with tf.GradientTape() as tape:
+        terms = stage.terms(half_known | {"image": images}, tf.constant(0, tf.int64), learning=False)
+        loss = tf.add_n([term.weight * term.value for term in terms.values()])
+    assert all(tf.math.is_finite(term.value) for term in terms.values())
+    reach = np.abs(tape.gradient(loss, images).numpy()).sum((1, 2, 3))
+    assert np.isfinite(reach).all()
+    assert reach[0] > 0
+    assert reach[1] < 1e-9 * reach[0]
+
+
+def test_deformation_is_the_distance_of_the_vertices() -> None:
+    model, rng = HeadModel.load(), np.random.default_rng(0)
+    a, b = rng.uniform(0, 1, (2, 3, model.n_exp)).astype(np.float32)
+    b[2] = np.nan
+    basis = model.shapedirs[:, :, model.n_shape :]
+    moved = np.einsum("vik,bk->bvi", basis, (a - b)[:2]) * 1000
+    expected = np.sqrt((moved**2).sum(2).mean(1)).mean()
+    np.testing.assert_allclose(Deformation(model)(tf.constant(a), tf.constant(b)), expected, rtol=1e-3)
+
+
+def test_tied_encoders_share_their_trunk_and_weights_fit_either_size(tmp_path: Path) -> None:
+    model = HeadModel.load()
+    tied = Reconstruction("mobilenet_v3", model, size=112, tied=True)
+    picture = tf.random.stateless_uniform((1, 224, 224, 3), (0, 1))
+    free = Reconstruction("mobilenet_v3", model, size=112)
+    for name, network in tied.models.items():
+        free.models[name].set_weights(network.get_weights())
+    for (key, mine), theirs in zip(
+        tied.encode(picture).to_dict().items(), free.encode(picture).to_dict().values(), strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, atol=1e-5, err_msg=key)
+    large = Reconstruction("mobilenet_v3", model)
+    large.models["expression_encoder"].set_weights(tied.models["expression_encoder"].get_weights())
+    with pytest.raises(UserError, match="tied"):
+        replace(MOBILE, family="resnet50", tied=True)
+    with pytest.raises(UserError, match="input_size"):
+        replace(MOBILE, input_size=100)
 
 
 CASES = {
@@ -38,6 +102,11 @@ CASES = {
         MOBILE, stage="coarse_pretrain", ring=2, exchange=True,
         weights=replace(QUIET, landmarks=1.0, landmarks_mp=1.0, shape_reg=1e-4, tex_reg=1e-4, light_reg=1.0, codes=1.0),
     ),
+    "mixed": replace(
+        MOBILE, stage="coarse_pretrain", tied=True, input_size=112, emotion_network="default",
+        weights=replace(READ, hint=1.0),
+    ),
+    "mixed_coarse": replace(MOBILE, stage="coarse", input_size=112, weights=replace(READ, photometric=1.0)),
     "detail": replace(
         MOBILE, stage="detail", ring=2, exchange=True, coarse_codes="truth", weights=replace(QUIET, detail_mrf=0.0)
     ),

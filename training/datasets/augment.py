@@ -35,6 +35,7 @@ class Augmentation:
         grey: probability of removing the colour.
         low_resolution: probability of shrinking the crop and enlarging it again.
         low_resolution_side: side it is shrunk to, pixels.
+        equalise: probability of equalising the brightness histogram.
         colour: largest change of brightness, contrast and saturation, fraction.
     """
 
@@ -52,6 +53,7 @@ class Augmentation:
     grey: float = 0.0
     low_resolution: float = 0.0
     low_resolution_side: Range = (40, 160)
+    equalise: float = 0.0
     colour: float = 0.0
 
 
@@ -68,6 +70,11 @@ MIXED_SOURCES = Augmentation(
     scale=(0.85, 1.15), rotation=10.0, translation=0.06, flip=0.5, pixels=True, grey=1.0, low_resolution=0.5
 )
 """For data whose colour and sharpness give away where a picture, and with it the class, comes from."""
+MOBILE = Augmentation(
+    scale=(0.85, 1.25), rotation=12.0, translation=0.07, flip=0.5, pixels=True, jpeg_quality=(25, 90),
+    blur=(0.0, 2.5), grey=0.75, low_resolution=0.5, low_resolution_side=(36, 130), equalise=0.3, colour=0.25,
+)  # fmt: skip
+"""The embedded model's: photographs and small grey equalised pictures in one; colour is not to be relied on."""
 PRESETS = {
     "none": NONE,
     "coarse": COARSE,
@@ -75,6 +82,7 @@ PRESETS = {
     "emotion": EMOTION,
     "deca": DECA,
     "mixed-sources": MIXED_SOURCES,
+    "mobile": MOBILE,
 }
 
 
@@ -130,6 +138,13 @@ def low_resolution(image: np.ndarray, side: float) -> np.ndarray:
     return cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def equalised(image: np.ndarray) -> np.ndarray:
+    """Equalise the histogram of the brightness; colours keep their ratio."""
+    flat = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    ratio = cv2.equalizeHist(flat).astype(np.float32) / np.maximum(flat, 1)
+    return np.clip(image * ratio[..., None], 0, 255).astype(np.uint8)
+
+
 def colour(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     """Vary brightness, contrast and saturation by up to ``amount`` each."""
     brightness, contrast, saturation = 1 + rng.uniform(-amount, amount, 3)
@@ -158,6 +173,8 @@ def pixelwise(image: np.ndarray, augment: Augmentation, rng: np.random.Generator
         image = low_resolution(image, rng.uniform(*augment.low_resolution_side))
     if augment.colour:
         image = colour(image, augment.colour, rng)
+    if rng.random() < augment.equalise:
+        image = equalised(image)
     if augment.pixels:
         image = one_of_release(image, augment, rng)
     if rng.random() < augment.grey:

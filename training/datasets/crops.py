@@ -11,6 +11,8 @@ from training.datasets.augment import Augmentation, affine, pixelwise
 
 CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
 """Truth codes that finished crops may carry (synthetic data)."""
+TAUGHT = ("teacher_exp", "teacher_jaw")
+"""Codes that a teacher gives for photographs; mirroring exchanges left and right in them."""
 
 
 def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -23,7 +25,7 @@ def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random
 
     Returns:
         ``image [224, 224, 3]`` float32 0..1, ``landmarks_mp [478, 3]``, ``landmarks68 [68, 3]`` (normalised), ``mask
-        [224, 224, 1]`` float32 0/1, and the truth codes of a finished crop.
+        [224, 224, 1]`` float32 0/1, the truth codes of a finished crop and a teacher's codes.
     """
     row = _finished(example) if "landmarks_mp" in example else _cropped(example, augment, rng)
     row["image"] = pixelwise(row["image"], augment, rng).astype(np.float32) / np.float32(255)
@@ -37,7 +39,7 @@ def normalised(pixels: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
 
 
 def _finished(example: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    keys = ("image", "landmarks_mp", "landmarks68", "mask", *CODES)
+    keys = ("image", "landmarks_mp", "landmarks68", "mask", *CODES, *TAUGHT)
     return {key: example[key] for key in keys if key in example}
 
 
@@ -46,7 +48,7 @@ def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.rand
     matrix = affine(augment, CROP_SIZE, rng) @ crop.matrix
     mirrored = np.linalg.det(matrix[:2, :2]) < 0
     size = (CROP_SIZE, CROP_SIZE)
-    image = cv2.warpAffine(example["image"], matrix[:2], size, flags=cv2.INTER_LINEAR)
+    image = cv2.warpAffine(example["image"], matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=_border(example))
     moved = {key: _move(example[key], matrix) for key in ("landmarks", "landmarks68") if key in example}
     if mirrored:
         for key, table in (("landmarks", points_of.FLIP_478), ("landmarks68", points_of.FLIP_68)):
@@ -54,12 +56,21 @@ def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.rand
                 moved[key] = moved[key][table]
     all_points = moved.get("landmarks")
     few = moved.get("landmarks68", None if all_points is None else points_of.landmarks68(all_points))
-    return {
+    known = {key: example[key] for key in (*CODES, *TAUGHT) if key in example}  # in a mixture; CODES are NaN then
+    if mirrored and "teacher_exp_mirrored" in example:
+        known["teacher_exp"] = example["teacher_exp_mirrored"]
+    return known | {
         "image": image,
         "landmarks_mp": _row(all_points, points_of.N_MEDIAPIPE),
         "landmarks68": _row(few, 68),
         "mask": _mask(example, matrix, all_points if all_points is not None else few),
     }
+
+
+def _border(example: dict[str, np.ndarray]) -> int:
+    """Beyond a photograph's edge is nothing; a picture that ends at the face goes on as it ends."""
+    known = "landmarks" in example or "landmarks68" in example or "box" in example
+    return cv2.BORDER_CONSTANT if known else cv2.BORDER_REPLICATE
 
 
 def _crop(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> CropTransform:

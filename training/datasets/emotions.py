@@ -32,6 +32,8 @@ MAX_JAW = 0.36
 ASYMMETRY = 0.12
 IDLE_ACTIONS, IDLE_STRENGTH, BLINK = 5, 0.16, 0.06
 
+FREE_BLINK, FREE_ONE_SIDED, FREE_JAW = 0.25, 0.4, 0.4
+
 _A = Action
 RECIPES: dict[str, tuple[tuple[Action, ...], ...]] = {
     "neutral": ((),),
@@ -117,11 +119,13 @@ class Performer:
         self.knows_emotions = "mouthSmileLeft" in self.place and "browInnerUp" in self.place
 
     def perform(self, expression: int, strength: float, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-        """``[E]`` coefficients and the jaw's opening in radians."""
-        if not self.knows_emotions or expression == UNKNOWN:
+        """``[E]`` coefficients and the jaw's opening in radians; without a class, any movements at all."""
+        if not self.knows_emotions:
             return rng.normal(0, 0.8, len(self.place)).astype(np.float32), float(rng.uniform(0, 0.15))
         coefficients = np.zeros(len(self.place), np.float32)
         jaw = self._idle(coefficients, rng)
+        if expression == UNKNOWN:
+            return coefficients, min(jaw + self._free(coefficients, rng), MAX_JAW)
         variants = RECIPES[EXPRESSIONS[expression]]
         side = rng.choice(("Left", "Right"))
         for action in variants[int(rng.integers(len(variants)))]:
@@ -133,6 +137,17 @@ class Performer:
                 drawn = amount * (1 + ASYMMETRY * rng.normal())
                 coefficients[self.place[name]] = max(coefficients[self.place[name]], min(max(drawn, 0.0), 1.0))
         return coefficients, min(jaw, MAX_JAW)
+
+    def _free(self, coefficients: np.ndarray, rng: np.random.Generator) -> float:
+        """Some axes, of one side or both, anywhere in their range; eyes and jaw more often than chance has it."""
+        stems = sorted({name.removesuffix("Left").removesuffix("Right") for name in self.place})
+        chosen = [str(stem) for stem in rng.choice(stems, min(int(rng.integers(2, 9)), len(stems)), replace=False)]
+        for stem in chosen + ["eyeBlink"] * int(rng.random() < FREE_BLINK):
+            lone = rng.random() < FREE_ONE_SIDED
+            side = str(rng.choice(("Left", "Right")))
+            for name in self._axes(Action(stem, 0, 1, one_sided=bool(lone)), side):
+                coefficients[self.place[name]] = rng.uniform(0.1, 1)
+        return float(rng.uniform(0, MAX_JAW) * (rng.random() < FREE_JAW))
 
     def _axes(self, action: Action, side: str) -> list[str]:
         if action.axis in self.place:

@@ -69,6 +69,7 @@ def batches(
     training: bool = True,
     shard: tuple[int, int] = (0, 1),
     balanced: bool = False,
+    power: float = 1.0,
     augment: Augmentation = NONE,
     ring: int = 1,
     workers: int | None = None,
@@ -85,6 +86,7 @@ def batches(
             in order without augmentation; the last batch may be short and unreadable images are left out.
         shard: (this worker, number of workers).
         balanced: draw classes equally often (training only).
+        power: how far, see :func:`training.datasets.sampling.balanced_weights`.
         augment: what to vary (training only).
         ring: so many images of one person side by side (training only); must divide ``batch_size``.
         workers: threads; the number of cores by default.
@@ -101,7 +103,8 @@ def batches(
     report = report if report is not None else InputReport()
     maker: _Rows
     if training:
-        maker = _TrainingRows(source, seed, training_order(source, seed, balanced=balanced, ring=ring), augment, ring)
+        order = training_order(source, seed, balanced=balanced, ring=ring, power=power)
+        maker = _TrainingRows(source, seed, order, augment, ring)
     else:
         maker = _EvaluationRows(source, seed)
     maker.report = report

@@ -23,8 +23,12 @@ def example_rng(seed: int, position: int, attempt: int = 0) -> np.random.Generat
     return np.random.default_rng((seed, _EXAMPLE, position, attempt))
 
 
-def balanced_weights(expression: np.ndarray) -> np.ndarray:
+def balanced_weights(expression: np.ndarray, power: float = 1.0) -> np.ndarray:
     """``[N]`` sampling probabilities: classes equally likely, images of a class equally likely, unknown never.
+
+    Args:
+        expression: classes.
+        power: of the weight 1 / class count; 1 balances fully, 0 leaves classes as frequent as they are.
 
     Raises:
         UserError: if no image has a class.
@@ -32,11 +36,13 @@ def balanced_weights(expression: np.ndarray) -> np.ndarray:
     counts = np.bincount(expression[expression != UNKNOWN], minlength=len(EXPRESSIONS))
     if not counts.sum():
         raise UserError("balanced sampling needs expression labels and this data has none; use balanced=False")
-    weights = np.where(expression == UNKNOWN, 0.0, 1.0 / np.maximum(counts, 1)[expression])
+    weights = np.where(expression == UNKNOWN, 0.0, (1.0 / np.maximum(counts, 1)[expression]) ** power)
     return weights / weights.sum()
 
 
-def training_order(source: Source, seed: int, *, balanced: bool = False, ring: int = 1) -> Callable[[int], int]:
+def training_order(
+    source: Source, seed: int, *, balanced: bool = False, ring: int = 1, power: float = 1.0
+) -> Callable[[int], int]:
     """Position -> index of the source, endless.
 
     Args:
@@ -45,6 +51,7 @@ def training_order(source: Source, seed: int, *, balanced: bool = False, ring: i
         balanced: classes equally often.
         ring: so many consecutive positions show one person (DECA's K); persons come in shuffled epochs. Images of a
             person are distinct where it has enough of them.
+        power: how far classes are balanced, see :func:`balanced_weights`.
 
     Raises:
         UserError: if the source is empty or lacks what was asked for.
@@ -53,12 +60,15 @@ def training_order(source: Source, seed: int, *, balanced: bool = False, ring: i
         raise ValueError(f"ring must be at least 1, received {ring}")
     if not len(source):
         raise UserError("the data set is empty")
+    mixed = getattr(source, "order", None)
+    if mixed is not None:  # a mixture orders its parts
+        return mixed(seed, balanced=balanced, ring=ring, power=power)
     if ring > 1:
         if balanced:
             raise UserError("balanced sampling and rings of one person exclude each other; choose one")
         return _rings(source, seed, ring)
     if balanced:
-        return _balanced(source.labels.expression, seed)
+        return _balanced(source.labels.expression, seed, power)
     permutation = _permutations(len(source), seed)
     return lambda position: int(permutation(position // len(source))[position % len(source)])
 
@@ -71,8 +81,8 @@ def _permutations(count: int, seed: int) -> Callable[[int], np.ndarray]:
     return permutation
 
 
-def _balanced(expression: np.ndarray, seed: int) -> Callable[[int], int]:
-    edges = np.cumsum(balanced_weights(expression))
+def _balanced(expression: np.ndarray, seed: int, power: float) -> Callable[[int], int]:
+    edges = np.cumsum(balanced_weights(expression, power))
     last = int(np.flatnonzero(np.diff(edges, prepend=0.0) > 0)[-1])
 
     def index(position: int) -> int:

@@ -45,6 +45,14 @@ class Labels:
         blank = cls.unknown(len(expression))
         return cls(np.asarray(expression, np.int32), blank.valence, blank.arousal)
 
+    def without(self, rows: np.ndarray) -> Labels:
+        """The same with the labels of some rows (a mask) unknown."""
+        blank = self.unknown(len(rows))
+        return Labels(*(np.where(rows, b, a) for a, b in zip(self.columns(), blank.columns(), strict=True)))
+
+    def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.expression, self.valence, self.arousal
+
     def take(self, rows: np.ndarray) -> Labels:
         return Labels(self.expression[rows], self.valence[rows], self.arousal[rows])
 

@@ -29,7 +29,7 @@ from training.datasets.emotions import Performer, sample_labels
 from training.datasets.landmarks import N_MEDIAPIPE
 from training.datasets.source import Labels
 
-_LABELS, _PERSON, _IMAGE = 0, 1, 2  # independent random streams of one seed
+_LABELS, _PERSON, _IMAGE, _FREE = 0, 1, 2, 3  # independent random streams of one seed
 _HAIR_SLOPE = 0.03  # metres over which hair rises from the hairline
 _EXPOSURE = (0.38, 0.75)  # brightness of skin that faces the camera
 _DEPTH_TOLERANCE = 0.006  # metres a landmark may lie behind the surface seen at its pixel
@@ -64,6 +64,7 @@ class Synthetic:
         clutter: hair, clothes, backgrounds, things in front of the face and camera faults; without it the face is
             rendered on black.
         max_yaw: largest turn of the head, degrees.
+        free: share of the pictures without a class: winks, lopsided mouths, anything that axes can do.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Synthetic:
         albedo: AlbedoModel | None = None,
         clutter: bool = True,
         max_yaw: float = 60.0,
+        free: float = 0.0,
     ) -> None:
         if size < 1 or images_per_person < 1:
             raise ValueError(f"size {size} and images_per_person {images_per_person} must be positive")
@@ -85,6 +87,9 @@ class Synthetic:
         self.albedo = AlbedoModel.load() if albedo is None else albedo
         self.performer = Performer(self.head.expression_names)
         labels, self.strength = sample_labels(size, (seed, _LABELS))
+        if free:
+            without = np.random.default_rng((seed, _FREE)).random(size) < free
+            labels = labels.without(without)
         self.labels = labels if self.performer.knows_emotions else Labels.unknown(size)
         self.ids: Sequence[str] = Names(seed, size)
         self.persons: np.ndarray | None = np.arange(size) // images_per_person

@@ -49,7 +49,8 @@ class Stage:
 
     def learnt(self) -> list[Any]:
         """The variables that the optimiser changes, in a fixed order."""
-        return [variable for name in self.learning for variable in self.networks[name].trainable_variables]
+        variables = [variable for name in self.learning for variable in self.networks[name].trainable_variables]
+        return list({id(variable): variable for variable in variables}.values())  # tied networks share some
 
     def prepare(self, labels: Any) -> None:
         """Called once with the training data's :class:`training.datasets.source.Labels`, before the first step."""

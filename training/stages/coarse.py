@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from emoca_tf.codes import Codes
 from training.config import Config
-from training.networks import Reconstruction, initialise
+from training.networks import Encoded, Reconstruction, initialise
 from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
@@ -27,30 +27,30 @@ class Coarse(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.scene = Scene(config.head, config.albedo)
-        self.encoders = Reconstruction(config.family, self.scene.model, config.layout)
-        self.networks = dict(self.encoders.models)
-        self.learning: tuple[str, ...] = (self.encoders.expression_name,)
+        self.scene = Scene(config.head, config.albedo, config.input_size)
+        self.encoders = Reconstruction(config.family, self.scene.model, config.layout, size=config.input_size)
+        self.face = FaceTerms(config, self.scene)
+        self.networks = self.encoders.models | self.face.readers
+        self.learning: tuple[str, ...] = (self.encoders.expression_name, *self.face.readers)
         self.loaded = initialise(self.networks, config.init)
         self.encoders.clone_trunk(self.loaded)
-        self.face = FaceTerms(config, self.scene)
 
-    def codes(self, batch: Batch, learning: bool) -> Codes:
+    def codes(self, batch: Batch, learning: bool) -> Encoded:
         """Codes with the learnt expression in place, nothing else with a gradient."""
         if self.config.coarse_codes == "truth":
             coarse = common.true_codes(batch, "coarse_codes=truth")
         else:
             coarse = self.encoders.coarse(batch["image"])
         coarse = Codes(**{name: tf.stop_gradient(value) for name, value in coarse.to_dict().items()})
-        return self.encoders.with_expression(coarse, batch["image"], self.learning if learning else ())
+        return self.encoders.with_expression_encoded(coarse, batch["image"], self.learning if learning else ())
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        codes = self.codes(batch, learning)
-        return self.face.terms(batch, codes) | expression_metric(batch, codes)
+        codes, features = self.codes(batch, learning)
+        return self.face.terms(batch, codes, features, learning) | expression_metric(batch, codes)
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         few = {name: value[: common.SHOWN] for name, value in batch.items()}
-        return self.face.pictures(few, self.codes(few, learning=False))
+        return self.face.pictures(few, self.codes(few, learning=False).codes)
 
 
 def expression_metric(batch: Batch, codes: Codes) -> dict[str, Term]:

@@ -28,21 +28,23 @@ class CoarsePretrain(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.scene = Scene(config.head, config.albedo)
-        self.encoders = Reconstruction(config.family, self.scene.model, config.layout)
-        self.learning: tuple[str, ...] = self.encoders.coarse_names
-        self.networks = {name: self.encoders.models[name] for name in self.learning}
-        self.loaded = initialise(self.networks, config.init)
+        self.scene = Scene(config.head, config.albedo, config.input_size)
+        self.encoders = Reconstruction(
+            config.family, self.scene.model, config.layout, size=config.input_size, tied=config.tied
+        )
         self.face = FaceTerms(config, self.scene)
+        self.learning: tuple[str, ...] = (*self.encoders.coarse_names, *self.face.readers)
+        self.networks = {name: self.encoders.models[name] for name in self.encoders.coarse_names} | self.face.readers
+        self.loaded = initialise(self.networks, config.init)
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        codes = self.encoders.coarse(batch["image"], self.learning if learning else ())
+        codes, features = self.encoders.coarse_encoded(batch["image"], self.learning if learning else ())
         metric = expression_metric(batch, codes)
         if self.config.exchange and self.config.ring > 1 and learning:
             order = losses.ring_permutation(batch["image"].shape[0], self.config.ring, common.seed(self.config, step))
             codes = Codes(**losses.exchange(codes.to_dict(), "shape", order))
             batch = {name: tf.concat([value, value], 0) for name, value in batch.items()}
-        return self.face.terms(batch, codes) | metric
+        return self.face.terms(batch, codes, features, learning) | metric
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         few = {name: value[: common.SHOWN] for name, value in batch.items()}

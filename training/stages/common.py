@@ -11,6 +11,7 @@ import tensorflow as tf
 from emoca_tf import emotion
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
+from emoca_tf.faces.crop import CROP_SIZE
 from training.config import Config, from_json
 from training.networks import emotion_network, initialise
 from training.scene import Scene, truth_codes
@@ -65,10 +66,20 @@ class EmotionEye:
         self.model.trainable = False
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.model(images, training=False)["features"], tf.float32)
+        return tf.cast(self.model(_large(images), training=False)["features"], tf.float32)
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(self.model(images, training=False)["expression"], tf.float32))
+        return tf.nn.softmax(tf.cast(self.model(_large(images), training=False)["expression"], tf.float32))
+
+
+def _large(images: tf.Tensor) -> tf.Tensor:
+    """Pictures of a smaller renderer as large as the emotion networks take them."""
+    return images if images.shape[1] == CROP_SIZE else tf.image.resize(images, (CROP_SIZE, CROP_SIZE))
+
+
+def emotion_feature_size(config: Config) -> int:
+    """How many features the emotion network of the configuration gives."""
+    return int(emotion_eye(config).model.output["features"].shape[-1])
 
 
 def emotion_eye(config: Config) -> EmotionEye:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,15 +11,24 @@ import tensorflow as tf
 from emoca_tf import losses
 from emoca_tf.codes import Codes
 from emoca_tf.emotion.identity import load_identity
+from emoca_tf.emotion.recognition import EXPRESSIONS
+from emoca_tf.encoders.mobilenet_v3 import LARGE
+from emoca_tf.errors import UserError
+from emoca_tf.flame.head import HeadModel
 from training.config import Config
 from training.pictures import emotion_bars
 from training.scene import Scene, View, composite_mask
 from training.stages import common
 from training.stages.base import Batch, Term, active
+from training.stages.distances import Deformation
+
+TRUNK_FEATURES = LARGE[-1][0][0]
 
 
 class FaceTerms:
     """Decodes codes and compares the result with a batch.
+
+    What a row of the batch does not know (codes that are NaN, pictures without landmarks) does not count for it.
 
     Args:
         config: weights of the terms, masks, background, fixed networks.
@@ -26,50 +37,107 @@ class FaceTerms:
 
     def __init__(self, config: Config, scene: Scene) -> None:
         self.config, self.scene = config, scene
-        self.emotion = common.emotion_eye(config) if config.weights.emotion else None
+        w = config.weights
+        self.draws = bool(w.emotion or w.photometric or w.identity)
+        self.emotion = common.emotion_eye(config) if w.emotion or w.hint else None
+        self.deformation = Deformation(scene.model) if w.deformation else None
+        self.readers = readers(config, scene.model)
         self.identity = load_identity(keras, config.identity_network or None) if config.weights.identity else None
 
-    def terms(self, batch: Batch, codes: Codes) -> dict[str, Term]:
-        """Every weighted term; emotion and landmark distances also as metrics where they cost nothing."""
-        w, view = self.config.weights, self.scene.decode(codes)
-        mask = composite_mask(view.rendered, batch.get("mask"), self.config.use_seg)
-        predicted = self.composite(view, batch["image"], mask)
-        terms = self._landmark_terms(batch, view)
-        terms["photometric"] = Term(losses.photometric(predicted, batch["image"], mask), w.photometric)
-        if self.emotion is not None:
+    def terms(
+        self, batch: Batch, codes: Codes, features: tf.Tensor | None = None, learning: bool = False
+    ) -> dict[str, Term]:
+        """Every weighted term.
+
+        Args:
+            batch: pictures and what is known about them.
+            codes: to be judged.
+            features: of the expression encoder's trunk; needed for ``weights.hint``.
+            learning: training mode of the readers.
+        """
+        head, (landmarks68, landmarks_mp) = self.scene.posed(codes)
+        terms = self._landmark_terms(batch, landmarks68, landmarks_mp)
+        if self.draws:
+            terms |= self._picture_terms(batch, self.scene.drawn(head, codes), codes)
+        terms |= self._code_terms(batch, codes) | self._read_terms(batch, codes, features, learning)
+        return active(terms)
+
+    def _picture_terms(self, batch: Batch, view: View, codes: Codes) -> dict[str, Term]:
+        w, image = self.config.weights, self.scene.shrunk(batch["image"])
+        given = batch.get("mask")
+        mask = composite_mask(view.rendered, None if given is None else self.scene.shrunk(given), self.config.use_seg)
+        predicted = self.composite(view, image, mask)
+        terms = {"photometric": Term(losses.photometric(predicted, image, mask), w.photometric)}
+        if self.emotion is not None and w.emotion:
             seen, drawn = self.emotion.features(batch["image"]), self.emotion.features(predicted)
             terms["emotion"] = Term(losses.emotion_features(seen, drawn), w.emotion)
         if self.identity is not None:
-            terms["identity"] = Term(self._identity(batch["image"], view, codes, mask), w.identity)
-        for name, values, weight in (
-            ("shape_reg", codes.shape, w.shape_reg),
-            ("exp_reg", codes.exp, w.exp_reg),
-            ("tex_reg", codes.tex, w.tex_reg),
-        ):
-            terms[name] = Term(losses.code_regulariser(values), weight, summed=True)
+            terms["identity"] = Term(self._identity(image, view, codes, mask), w.identity)
+        return terms
+
+    def _code_terms(self, batch: Batch, codes: Codes) -> dict[str, Term]:
+        w = self.config.weights
+        terms = {
+            name: Term(losses.code_regulariser(values), weight, summed=True)
+            for name, values, weight in (
+                ("shape_reg", codes.shape, w.shape_reg),
+                ("exp_reg", codes.exp, w.exp_reg),
+                ("tex_reg", codes.tex, w.tex_reg),
+            )
+        }
         terms["light_reg"] = Term(losses.light_regulariser(codes.light), w.light_reg)
         if w.codes:
             truth = common.true_codes(batch, "weights.codes")
-            groups = tuple(name for name in common.COARSE_GROUPS if name != "light" or w.light_reg == 0)
+            # Rotation and camera follow from the landmarks: the truth's neck, which no encoder gives, is part of them.
+            groups = ("shape", "tex", "exp", "jaw", *(() if w.light_reg else ("light",)))
             terms["codes"] = Term(common.code_distance(self.scene.model, codes, truth, groups), w.codes)
-        return active(terms)
+        if w.taught:
+            taught = codes.replace(
+                exp=batch["teacher_exp"],
+                pose=tf.concat([codes.pose[:, :3], batch["teacher_jaw"], codes.pose[:, 4:]], 1),
+            )
+            terms["taught"] = Term(common.code_distance(self.scene.model, codes, taught, ("exp", "jaw")), w.taught)
+        if self.deformation is not None:
+            for name, key in (("deformation", "exp"), ("taught_deformation", "teacher_exp")):
+                if key in batch:
+                    terms[name] = Term(self.deformation(codes.exp, batch[key]), w.deformation)
+        return terms
+
+    def _read_terms(self, batch: Batch, codes: Codes, features: tf.Tensor | None, learning: bool) -> dict[str, Term]:
+        """What must be readable: the label from the expression, the emotion network's features from the trunk."""
+        w, terms = self.config.weights, {}
+        if w.labels:
+            shown = tf.concat([codes.exp, codes.pose[:, 3:]], 1)
+            logits = self.readers["reader"](shown, training=learning)
+            terms["labels"] = Term(losses.expression_cross_entropy(batch["expression"], logits), w.labels)
+        if w.hint and self.emotion is not None:
+            if features is None:
+                raise UserError("weights.hint needs family=mobilenet_v3: the ResNet encoders give no features")
+            wanted = tf.stop_gradient(self.emotion.features(batch["image"]))
+            guessed = self.readers["hint"](features, training=learning)
+            terms["hint"] = Term(losses.emotion_features(wanted, guessed), w.hint)
+        return terms
 
     def composite(self, view: View, images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """The masked rendering on black, or over the picture."""
         drawn = view.rendered.image * mask
         return drawn if self.config.background == "black" else drawn + images * (1 - mask)
 
-    def _landmark_terms(self, batch: Batch, view: View) -> dict[str, Term]:
+    def _landmark_terms(
+        self, batch: Batch, landmarks68: tf.Tensor | None, landmarks_mp: tf.Tensor | None
+    ) -> dict[str, Term]:
         w, terms = self.config.weights, {}
-        if view.landmarks68 is not None:
-            points, given = view.landmarks68, batch["landmarks68"]
+        if landmarks68 is not None:
+            given = batch["landmarks68"]
+            points = _where_known(landmarks68, given, given)
             terms["landmarks"] = Term(losses.weighted_landmarks(points, given, given[..., 2]), w.landmarks)
             terms["eye_closure"] = Term(losses.eye_closure(points, given), w.eye_closure)
             terms["mouth_closure"] = Term(losses.mouth_closure(points, given), w.mouth_closure)
             terms["lip_corner"] = Term(losses.lip_corners(points, given), w.lip_corner)
         indices = self.scene.mediapipe_indices
-        if view.landmarks_mp is not None and indices is not None:
-            points, given = view.landmarks_mp, batch["landmarks_mp"]
+        if landmarks_mp is not None and indices is not None:
+            given = batch["landmarks_mp"]
+            points = _where_known(landmarks_mp, given, tf.gather(given, indices, axis=1))
             lids = losses.eye_closure_mediapipe(points, given, indices, self.config.eyelid_pairs)  # type: ignore[arg-type]
             terms["landmarks_mp"] = Term(losses.mediapipe_landmarks(points, given, indices), w.landmarks_mp)
             terms["eye_closure_mp"] = Term(lids, w.eye_closure_mp)
@@ -85,15 +153,39 @@ class FaceTerms:
 
     def pictures(self, batch: Batch, codes: Codes) -> list[tuple[str, np.ndarray]]:
         """Input, overlay, shape, and what the emotion network sees in the input and in the rendering."""
-        view = self.scene.decode(codes)
+        view, image = self.scene.decode(codes), self.scene.shrunk(batch["image"])
         columns = [
             ("input", batch["image"].numpy()),
-            ("overlay", self.scene.overlay(view, batch["image"]).numpy()),
+            ("overlay", self.scene.overlay(view, image).numpy()),
             ("shape", self.scene.shape_image(view, codes).numpy()),
         ]
         if self.emotion is not None:
-            mask = composite_mask(view.rendered, batch.get("mask"), self.config.use_seg)
-            pictures = (batch["image"], self.composite(view, batch["image"], mask))
+            given = batch.get("mask")
+            mask = composite_mask(
+                view.rendered, None if given is None else self.scene.shrunk(given), self.config.use_seg
+            )
+            pictures = (batch["image"], self.composite(view, image, mask))
             seen = [self.emotion.probabilities(picture).numpy() for picture in pictures]
             columns.append(("emotion: input blue, render orange", emotion_bars(*seen)))
         return columns
+
+
+def _where_known(points: tf.Tensor, given: tf.Tensor, same_points: tf.Tensor) -> tf.Tensor:
+    """Predicted points; in rows of which no landmark is valid the given ones, so that nothing is learnt from them."""
+    known = tf.reduce_any(given[..., 2] > 0, axis=1)[:, None, None]
+    return tf.where(known, points, same_points[..., :2])
+
+
+def readers(config: Config, head: HeadModel) -> dict[str, Any]:
+    """The linear networks that the configuration needs beside the encoders, by name; they learn with them."""
+    networks = {}
+    if config.weights.labels:
+        image = keras.Input((head.n_exp + 3,), name="expression_and_jaw")
+        networks["reader"] = keras.Model(
+            image, keras.layers.Dense(len(EXPRESSIONS), name="linear")(image), name="reader"
+        )
+    if config.weights.hint:
+        features = keras.Input((TRUNK_FEATURES,), name="features")
+        hint = keras.layers.Dense(common.emotion_feature_size(config), name="linear")(features)
+        networks["hint"] = keras.Model(features, hint, name="hint")
+    return networks

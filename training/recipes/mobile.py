@@ -1,0 +1,21 @@
+"""The embedded phone-sized encoders, step 2 of 3: EMOCA's coarse stage; the rendered face must feel like the photo.
+
+Command: python training/train.py mobile --set init=runs/mobile_pretrain --out runs/mobile
+Learnt: the expression encoder, from everything that step 1 knew and from the emotion network's features of photo and
+rendering. Next: mobile_finish.
+"""
+
+from dataclasses import replace
+
+from training.recipes import mobile_pretrain
+
+config = replace(
+    mobile_pretrain.config,
+    stage="coarse",
+    tied=False,
+    init=("runs/mobile_pretrain",),
+    background="input",
+    learning_rate=1e-3,
+    steps=1500,
+    weights=replace(mobile_pretrain.config.weights, emotion=1.0, hint=0.5, labels=0.5, shape_reg=0.0),
+)

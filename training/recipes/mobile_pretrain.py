@@ -1,0 +1,38 @@
+"""The embedded phone-sized encoders, step 1 of 3: what shows in a face, at half resolution.
+
+Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 14000
+         python training/train.py mobile_pretrain --out runs/mobile_pretrain
+Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. Shape and
+expression encoder share one trunk here, which halves the time.
+"""
+
+from training.config import Config, Weights
+
+config = Config(
+    stage="coarse_pretrain",
+    family="mobilenet_v3",
+    tied=True,
+    input_size=112,
+    data="3*rendered:FACES/synthetic_train.npz"
+    "+3*packed:FACES/mux_train_jpeg.npz,teacher=blendshapes"
+    "+4*mosaics:FACES/fer_train.npz,teacher=blendshapes",
+    augment="mobile",
+    balance_power=0.5,
+    batch_size=32,
+    steps=3000,
+    learning_rate=2e-3,
+    schedule="cosine",
+    ema=0.995,
+    clip_norm=1.0,
+    log_every=10,
+    validate_every=500,
+    picture_every=500,
+    checkpoint_every=250,
+    patience=0,
+    weights=Weights(
+        emotion=0.0, photometric=0.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
+        landmarks_mp=10.0, eye_closure_mp=2.0, mouth_closure_mp=2.0, lip_corner_mp=2.0,
+        codes=0.5, deformation=0.5, taught=0.3, labels=0.3, hint=1.0,
+        shape_reg=1e-5, exp_reg=0.0, light_reg=0.0,
+    ),
+)  # fmt: skip
