@@ -90,11 +90,12 @@ def load_source(model: str, head: HeadModel) -> Source:
 
 def _from_weights(path: Path, head: HeadModel, origin: str) -> Source:
     from training.networks import Reconstruction, checkpoint_of, initialise
+    from training.trained import shrink_in
 
-    keys = read_npz(checkpoint_of(path)).keys()
-    family = "mobilenet_v3" if any("expression_encoder" in key for key in keys) else "resnet50"
+    stored = read_npz(checkpoint_of(path))
+    family = "mobilenet_v3" if any("expression_encoder" in key for key in stored) else "resnet50"
     layout = "exp"
-    found = Reconstruction(family, head, layout)
+    found = Reconstruction(family, head, layout, shrink=shrink_in(stored))
     loaded = {line.split(":")[0] for line in initialise(found.models, [str(path)])}
     return Source(family, _named({n: m for n, m in found.models.items() if n in loaded}, head), head, origin)
 
@@ -122,10 +123,13 @@ def _from_keras(path: Path, head: HeadModel) -> Source:
 def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
     """Our names for the networks of a training run, with builders for their twins."""
     exp, axes = head.n_exp, {"exp": head.expression_names}
+    shrink = 1
+    for layer in (layer for model in models.values() for layer in model.layers if layer.name == "encoder.shrink"):
+        shrink = layer.kernel_size[0]
     mobile: dict[str, tuple[str, Callable[[ModuleType], Any]]] = {
-        "expression_encoder": ("expression", lambda k: expression_encoder(k, exp)),
-        "pose_encoder": ("pose", pose_encoder),
-        "shape_encoder": ("shape", lambda k: shape_encoder(k, head.n_shape)),
+        "expression_encoder": ("expression", lambda k: expression_encoder(k, exp, shrink=shrink)),
+        "pose_encoder": ("pose", lambda k: pose_encoder(k, shrink=shrink)),
+        "shape_encoder": ("shape", lambda k: shape_encoder(k, head.n_shape, shrink=shrink)),
     }
     networks = {}
     for name, model in models.items():

@@ -58,7 +58,7 @@ class Reconstruction:
         layout: what the ResNet expression network replaces.
         detail: also build ``E_detail`` and ``D_detail``.
         prefix: put before the networks' names (a teacher beside its student).
-        size: edge that pictures are shrunk to before the mobile networks see them.
+        shrink: of the pictures that the mobile encoders see, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
         tied: the mobile shape and expression encoders share their trunk (see :func:`tied_encoders`).
     """
 
@@ -69,7 +69,7 @@ class Reconstruction:
         layout: str = "exp",
         detail: bool = False,
         prefix: str = "",
-        size: int = IMAGE_SIZE,
+        shrink: int = 1,
         tied: bool = False,
     ) -> None:
         self.family, self.layout, self.prefix = family, layout, prefix
@@ -77,7 +77,6 @@ class Reconstruction:
             "shape": head.n_shape, "tex": N_TEX, "exp": head.n_exp, "pose": 6, "cam": 3, "light": 27,
         }  # fmt: skip
         self.n_exp, self.eyelids = head.n_exp, head.eyelids is not None
-        self.size = size
         self.tied: Any = None
         self.featured: Any = None
         if family == "resnet50":
@@ -87,12 +86,12 @@ class Reconstruction:
                 "E_expression": resnet50_encoder(keras, head.n_exp + extra, "E_expression"),
             }
         else:
-            self.models = {"pose_encoder": pose_encoder(keras, size=size)}
+            self.models = {"pose_encoder": pose_encoder(keras, shrink=shrink)}
             if tied:
-                shape, expression, self.tied = tied_encoders(keras, head.n_shape, head.n_exp, size)
+                shape, expression, self.tied = tied_encoders(keras, head.n_shape, head.n_exp, shrink)
             else:
-                shape = shape_encoder(keras, head.n_shape, size=size)
-                expression = expression_encoder(keras, head.n_exp, size=size)
+                shape = shape_encoder(keras, head.n_shape, shrink=shrink)
+                expression = expression_encoder(keras, head.n_exp, shrink=shrink)
                 self.featured = with_features(keras, expression)
             self.models |= {"shape_encoder": shape, "expression_encoder": expression}
         if detail:
@@ -127,10 +126,6 @@ class Reconstruction:
     def _run(self, name: str, images: tf.Tensor, learning: Collection[str]) -> Any:
         return _outputs(self.models[name], images, name in learning)
 
-    def _shrunk(self, images: tf.Tensor) -> tf.Tensor:
-        factor = images.shape[1] // self.size
-        return images if factor == 1 else tf.nn.avg_pool2d(images, factor, factor, "VALID")
-
     def coarse(self, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """Everything from the coarse networks alone (ResNet: without ``E_expression``)."""
         if self.family == "resnet50":
@@ -151,7 +146,6 @@ class Reconstruction:
         """As :meth:`encode`, with the features of the expression encoder's trunk."""
         if self.family == "resnet50":
             return Encoded(self.with_expression(self.coarse(images, learning), images, learning), None)
-        images = self._shrunk(images)
         if self.tied is not None:
             pose = self._run("pose_encoder", images, learning)
             both = _outputs(self.tied, images, self.expression_name in learning)
@@ -163,7 +157,7 @@ class Reconstruction:
         return Encoded(codes if self.eyelids else codes.replace(eyelid=None), features)
 
     def _featured(self, images: tf.Tensor, learning: Collection[str]) -> Any:
-        return _outputs(self.featured, self._shrunk(images), self.expression_name in learning)
+        return _outputs(self.featured, images, self.expression_name in learning)
 
     def with_expression(self, coarse: Codes, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """``coarse`` with expression (and what the layout or the mobile encoder brings with it) replaced."""

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from emoca_tf.encoders.mobile import ENCODERS, Mobile, optional_config, trunk_of
+from emoca_tf.encoders.mobile import ENCODERS, Mobile, optional_config, shrink_of, trunk_of
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
@@ -59,6 +59,7 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
     extras: dict[str, Any] = {}
     for path in paths:
         extras |= _extras(read_npz(path))
+    extras["shrink"] = max(shrink_in(read_npz(path)) for path in paths)
     mobile = Mobile(keras, head.n_shape, head.n_exp, **extras)
     lines = initialise(mobile.networks, [str(path) for path in paths])
     absent = set(ENCODERS) - {line.partition(":")[0] for line in lines}
@@ -94,6 +95,16 @@ def _extras(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
         inputs, hidden = readout[0].shape
         extras |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(readout) - N_HEADS}
     return extras
+
+
+def shrink_in(stored: Mapping[str, np.ndarray]) -> int:
+    """How far the encoders of a file of weights or a checkpoint shrink their picture."""
+    shapes = {key: array.shape for key, array in stored.items()}
+    if not any(key.startswith("network/") for key in shapes):
+        return shrink_of(shapes)
+    kernels = [shape for key, shape in sorted(shapes.items()) if key.startswith("network/expression_encoder/")]
+    first = kernels[0] if kernels else ()
+    return first[0] if len(first) == 4 and first[0] == first[1] < 3 else 1
 
 
 def _kernels(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:

@@ -25,6 +25,7 @@ class Mobile:
         keras: the Keras module to build with.
         n_shape: identity coefficients.
         n_exp: expression coefficients.
+        shrink: of the encoders' pictures, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
         emotion: trunk of the emotion network, ``large`` or ``small``; empty for none.
         readout_inputs: length of the read-out's code, see :meth:`readout_code`; 0 for no read-out.
         readout_hidden: width of its hidden layers.
@@ -42,6 +43,7 @@ class Mobile:
         keras: ModuleType,
         n_shape: int,
         n_exp: int,
+        shrink: int = 1,
         emotion: str = "",
         readout_inputs: int = 0,
         readout_hidden: int = 0,
@@ -49,9 +51,9 @@ class Mobile:
     ) -> None:
         self.n_shape, self.n_exp = n_shape, n_exp
         self.networks: dict[str, Any] = {
-            "pose_encoder": pose_encoder(keras),
-            "shape_encoder": shape_encoder(keras, n_shape),
-            "expression_encoder": expression_encoder(keras, n_exp),
+            "pose_encoder": pose_encoder(keras, shrink=shrink),
+            "shape_encoder": shape_encoder(keras, n_shape, shrink=shrink),
+            "expression_encoder": expression_encoder(keras, n_exp, shrink=shrink),
         }
         if emotion:
             self.networks["emotion"] = emotion_mobilenet(keras, emotion, name="emotion")
@@ -93,8 +95,14 @@ def mobile_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     return {
         "n_shape": _rows(shapes, "shape_encoder.shape_layers.0.weight"),
         "n_exp": _rows(shapes, "expression_encoder.expression_layers.0.weight") - 5,  # 2 eyelids, 3 jaw
+        "shrink": shrink_of(shapes),
         **optional_config(shapes),
     }
+
+
+def shrink_of(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """How far the expression encoder shrinks its picture, by the shape of the kernel that does it; 1 without one."""
+    return shapes.get("expression_encoder.encoder.shrink.weight", (1,))[-1]
 
 
 def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

@@ -84,6 +84,26 @@ class _Blocks:
         return y
 
 
+def picture(keras: ModuleType, shrink: int = 1) -> tuple[Any, Any]:
+    """The input ``[B, 224, 224, 3]``, and what the trunk sees of it: the mean over squares of ``shrink`` pixels.
+
+    The means are a convolution with a fixed kernel, so that weights tell how they were trained, and every converter
+    knows the operation. A quarter of the pixels is a quarter of the work.
+    """
+    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+    if shrink == 1:
+        return image, image
+    means = keras.layers.DepthwiseConv2D(
+        shrink,
+        strides=shrink,
+        use_bias=False,
+        depthwise_initializer=keras.initializers.Constant(shrink**-2),
+        trainable=False,
+        name="encoder.shrink",
+    )
+    return image, means(image)
+
+
 def mobilenet_v3_trunk(keras: ModuleType, x: Any, size: str = "large", prefix: str = "encoder.") -> Any:
     """Image ``[B, 224, 224, 3]`` RGB 0..1 -> ``[B, 960]`` (large) or ``[B, 576]`` (small) after global pooling.
 
@@ -122,10 +142,10 @@ def _dense(keras: ModuleType, x: Any, units: int, name: str, scale: float = 0.0,
     )(x)
 
 
-def pose_encoder(keras: ModuleType, name: str = "pose_encoder", size: int = IMAGE_SIZE) -> Any:
+def pose_encoder(keras: ModuleType, name: str = "pose_encoder", shrink: int = 1) -> Any:
     """Image -> ``{"global": [B, 3] axis-angle, "cam": [B, 3] scale, tx, ty}``; the scale starts at 7 as in SMIRK."""
-    image = keras.Input((size, size, 3), name="image")
-    x = mobilenet_v3_trunk(keras, image, "small")
+    image, seen = picture(keras, shrink)
+    x = mobilenet_v3_trunk(keras, seen, "small")
     rotation = _dense(keras, x, 3, "pose_cam_layers.0.rows.0.3", 1e-3)
     scale = _dense(keras, x, 1, "pose_cam_layers.0.rows.3.4", 1e-3, 7.0)
     shift = _dense(keras, x, 2, "pose_cam_layers.0.rows.4.6", 1e-3)
@@ -138,7 +158,7 @@ def shape_encoder(
     n_shape: int = N_SHAPE,
     appearance: bool = True,
     name: str = "shape_encoder",
-    size: int = IMAGE_SIZE,
+    shrink: int = 1,
 ) -> Any:
     """Image -> ``{"shape": [B, n_shape], "tex": [B, 50], "light": [B, 27]}``.
 
@@ -147,10 +167,10 @@ def shape_encoder(
         n_shape: identity coefficients; SMIRK's weights have 300, DECA and our default head 100.
         appearance: also build the albedo and light heads (they start at the mean albedo under even white light).
         name: name of the model.
-        size: edge of the picture; convolutions fit any, weights trained at one edge load at another.
+        shrink: see :func:`picture`.
     """
-    image = keras.Input((size, size, 3), name="image")
-    x = mobilenet_v3_trunk(keras, image, "large")
+    image, seen = picture(keras, shrink)
+    x = mobilenet_v3_trunk(keras, seen, "large")
     return keras.Model(image, shape_head(keras, x, n_shape, appearance), name=name)
 
 
@@ -165,15 +185,15 @@ def shape_head(keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bo
     return outputs
 
 
-def tied_encoders(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, size: int = IMAGE_SIZE) -> Any:
+def tied_encoders(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, shrink: int = 1) -> Any:
     """Shape and expression encoder on one trunk, as a training aid: one pass instead of two.
 
     Returns:
         ``(shape_encoder, expression_encoder, both)``; the first two share the trunk's layers, the third gives the
         outputs of both by name, and ``features [B, 960]``.
     """
-    image = keras.Input((size, size, 3), name="image")
-    x = mobilenet_v3_trunk(keras, image, "large")
+    image, seen = picture(keras, shrink)
+    x = mobilenet_v3_trunk(keras, seen, "large")
     shape, expression = shape_head(keras, x, n_shape), expression_head(keras, x, n_exp)
     return (
         keras.Model(image, shape, name="shape_encoder"),
@@ -189,15 +209,13 @@ def with_features(keras: ModuleType, encoder: Any) -> Any:
     )
 
 
-def expression_encoder(
-    keras: ModuleType, n_exp: int = N_EXP, name: str = "expression_encoder", size: int = IMAGE_SIZE
-) -> Any:
+def expression_encoder(keras: ModuleType, n_exp: int = N_EXP, name: str = "expression_encoder", shrink: int = 1) -> Any:
     """Image -> ``{"exp": [B, n_exp], "eyelid": [B, 2] in 0..1, "jaw": [B, 3]}``.
 
     The jaw opens only (x >= 0) and turns at most 0.2 radians to the sides, as in SMIRK.
     """
-    image = keras.Input((size, size, 3), name="image")
-    x = mobilenet_v3_trunk(keras, image, "large")
+    image, seen = picture(keras, shrink)
+    x = mobilenet_v3_trunk(keras, seen, "large")
     return keras.Model(image, expression_head(keras, x, n_exp), name=name)
 
 

@@ -77,23 +77,21 @@ def test_deformation_is_the_distance_of_the_vertices() -> None:
     np.testing.assert_allclose(Deformation(model)(tf.constant(a), tf.constant(b)), expected, rtol=1e-3)
 
 
-def test_tied_encoders_share_their_trunk_and_weights_fit_either_size(tmp_path: Path) -> None:
+def test_tied_encoders_share_their_trunk() -> None:
     model = HeadModel.load()
-    tied = Reconstruction("mobilenet_v3", model, size=112, tied=True)
+    tied = Reconstruction("mobilenet_v3", model, shrink=2, tied=True)
     picture = tf.random.stateless_uniform((1, 224, 224, 3), (0, 1))
-    free = Reconstruction("mobilenet_v3", model, size=112)
+    free = Reconstruction("mobilenet_v3", model, shrink=2)
     for name, network in tied.models.items():
         free.models[name].set_weights(network.get_weights())
     for (key, mine), theirs in zip(
         tied.encode(picture).to_dict().items(), free.encode(picture).to_dict().values(), strict=True
     ):
         np.testing.assert_allclose(mine, theirs, atol=1e-5, err_msg=key)
-    large = Reconstruction("mobilenet_v3", model)
-    large.models["expression_encoder"].set_weights(tied.models["expression_encoder"].get_weights())
     with pytest.raises(UserError, match="tied"):
         replace(MOBILE, family="resnet50", tied=True)
-    with pytest.raises(UserError, match="input_size"):
-        replace(MOBILE, input_size=100)
+    with pytest.raises(UserError, match="shrink is 1 or 2"):
+        replace(MOBILE, shrink=3)
 
 
 CASES = {
@@ -103,10 +101,10 @@ CASES = {
         weights=replace(QUIET, landmarks=1.0, landmarks_mp=1.0, shape_reg=1e-4, tex_reg=1e-4, light_reg=1.0, codes=1.0),
     ),
     "mixed": replace(
-        MOBILE, stage="coarse_pretrain", tied=True, input_size=112, emotion_network="default",
-        weights=replace(READ, hint=1.0),
+        MOBILE, stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
+        weights=replace(READ, hint=1.0, points=1.0),
     ),
-    "mixed_coarse": replace(MOBILE, stage="coarse", input_size=112, weights=replace(READ, photometric=1.0)),
+    "mixed_coarse": replace(MOBILE, stage="coarse", shrink=2, weights=replace(READ, photometric=1.0)),
     "detail": replace(
         MOBILE, stage="detail", ring=2, exchange=True, coarse_codes="truth", weights=replace(QUIET, detail_mrf=0.0)
     ),

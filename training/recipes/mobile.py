@@ -1,8 +1,8 @@
-"""The embedded phone-sized encoders, step 2 of 3: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 2 of 2: EMOCA's coarse stage; the rendered face must feel like the photo.
 
 Command: python training/train.py mobile --set init=runs/mobile_pretrain --out runs/mobile
 Learnt: the expression encoder, from everything that step 1 knew and from the emotion network's features of photo and
-rendering. Next: mobile_finish.
+rendering.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 1 of 3: what shows in a face, at half resolution.
+"""The embedded phone-sized encoders, step 1 of 2: what shows in a face.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 14000
          python training/train.py mobile_pretrain --out runs/mobile_pretrain
@@ -12,7 +12,7 @@ config = Config(
     stage="coarse_pretrain",
     family="mobilenet_v3",
     tied=True,
-    input_size=112,
+    shrink=2,
     data="3*rendered:FACES/synthetic_train.npz"
     "+3*packed:FACES/mux_train_jpeg.npz,teacher=blendshapes"
     "+4*mosaics:FACES/fer_train.npz,teacher=blendshapes",
@@ -32,7 +32,7 @@ config = Config(
     weights=Weights(
         emotion=0.0, photometric=0.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
         landmarks_mp=10.0, eye_closure_mp=2.0, mouth_closure_mp=2.0, lip_corner_mp=2.0,
-        codes=0.5, deformation=0.5, taught=0.3, labels=0.3, hint=1.0,
+        codes=0.5, deformation=0.5, taught=0.5, labels=1.0, hint=1.0, points=5.0,
         shape_reg=1e-5, exp_reg=0.0, light_reg=0.0,
     ),
 )  # fmt: skip

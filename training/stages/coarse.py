@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from emoca_tf.codes import Codes
+from emoca_tf.faces.crop import CROP_SIZE
 from training.config import Config
 from training.networks import Encoded, Reconstruction, initialise
 from training.scene import Scene
@@ -27,8 +28,8 @@ class Coarse(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.scene = Scene(config.head, config.albedo, config.input_size)
-        self.encoders = Reconstruction(config.family, self.scene.model, config.layout, size=config.input_size)
+        self.scene = Scene(config.head, config.albedo, CROP_SIZE // config.shrink)
+        self.encoders = Reconstruction(config.family, self.scene.model, config.layout, shrink=config.shrink)
         self.face = FaceTerms(config, self.scene)
         self.networks = self.encoders.models | self.face.readers
         self.learning: tuple[str, ...] = (self.encoders.expression_name, *self.face.readers)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from emoca_tf import losses
 from emoca_tf.codes import Codes
+from emoca_tf.faces.crop import CROP_SIZE
 from training.config import Config
 from training.networks import Reconstruction, initialise
 from training.scene import Scene
@@ -28,9 +29,9 @@ class CoarsePretrain(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.scene = Scene(config.head, config.albedo, config.input_size)
+        self.scene = Scene(config.head, config.albedo, CROP_SIZE // config.shrink)
         self.encoders = Reconstruction(
-            config.family, self.scene.model, config.layout, size=config.input_size, tied=config.tied
+            config.family, self.scene.model, config.layout, shrink=config.shrink, tied=config.tied
         )
         self.face = FaceTerms(config, self.scene)
         self.learning: tuple[str, ...] = (*self.encoders.coarse_names, *self.face.readers)

@@ -41,7 +41,9 @@ class Detail(Stage):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.scene = Scene(config.head, config.albedo)
-        self.encoders = Reconstruction(config.family, self.scene.model, config.layout, detail=True)
+        self.encoders = Reconstruction(
+            config.family, self.scene.model, config.layout, detail=True, shrink=config.shrink
+        )
         self.networks = dict(self.encoders.models)
         self.learning = ("E_detail", "D_detail")
         self.loaded = initialise(self.networks, config.init)

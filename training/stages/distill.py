@@ -30,7 +30,7 @@ class Distill(Stage):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.scene = Scene(config.head, config.albedo)
-        self.student = Reconstruction("mobilenet_v3", self.scene.model)
+        self.student = Reconstruction("mobilenet_v3", self.scene.model, shrink=config.shrink)
         self.networks = dict(self.student.models)
         self.learning = tuple(self.networks)
         self.loaded = initialise(self.networks, config.init)

@@ -17,7 +17,7 @@ from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from training.config import Config
 from training.pictures import emotion_bars
-from training.scene import Scene, View, composite_mask
+from training.scene import N_MEDIAPIPE, Scene, View, composite_mask
 from training.stages import common
 from training.stages.base import Batch, Term, active
 from training.stages.distances import Deformation
@@ -104,15 +104,20 @@ class FaceTerms:
         return terms
 
     def _read_terms(self, batch: Batch, codes: Codes, features: tf.Tensor | None, learning: bool) -> dict[str, Term]:
-        """What must be readable: the label from the expression, the emotion network's features from the trunk."""
+        """What must be readable: the label from the expression; landmarks and emotion features from the trunk."""
         w, terms = self.config.weights, {}
         if w.labels:
             shown = tf.concat([codes.exp, codes.pose[:, 3:]], 1)
             logits = self.readers["reader"](shown, training=learning)
             terms["labels"] = Term(losses.expression_cross_entropy(batch["expression"], logits), w.labels)
+        if (w.hint or w.points) and features is None:
+            raise UserError("weights.hint and weights.points need family=mobilenet_v3: ResNet gives no features")
+        if w.points:
+            given = batch["landmarks_mp"]
+            guessed = tf.reshape(self.readers["points"](features, training=learning), (-1, N_MEDIAPIPE, 2))
+            gap = tf.reduce_sum(tf.abs(guessed - given[..., :2]), -1) * given[..., 2]
+            terms["points"] = Term(tf.math.divide_no_nan(tf.reduce_sum(gap), tf.reduce_sum(given[..., 2])), w.points)
         if w.hint and self.emotion is not None:
-            if features is None:
-                raise UserError("weights.hint needs family=mobilenet_v3: the ResNet encoders give no features")
             wanted = tf.stop_gradient(self.emotion.features(batch["image"]))
             guessed = self.readers["hint"](features, training=learning)
             terms["hint"] = Term(losses.emotion_features(wanted, guessed), w.hint)
@@ -179,13 +184,16 @@ def _where_known(points: tf.Tensor, given: tf.Tensor, same_points: tf.Tensor) ->
 def readers(config: Config, head: HeadModel) -> dict[str, Any]:
     """The linear networks that the configuration needs beside the encoders, by name; they learn with them."""
     networks = {}
+    features = keras.Input((TRUNK_FEATURES,), name="features")
     if config.weights.labels:
         image = keras.Input((head.n_exp + 3,), name="expression_and_jaw")
         networks["reader"] = keras.Model(
             image, keras.layers.Dense(len(EXPRESSIONS), name="linear")(image), name="reader"
         )
+    if config.weights.points:
+        points = keras.layers.Dense(2 * N_MEDIAPIPE, name="linear")(features)
+        networks["points"] = keras.Model(features, points, name="points")
     if config.weights.hint:
-        features = keras.Input((TRUNK_FEATURES,), name="features")
         hint = keras.layers.Dense(common.emotion_feature_size(config), name="linear")(features)
         networks["hint"] = keras.Model(features, hint, name="hint")
     return networks

@@ -37,7 +37,7 @@ class Readout(Stage):
         if config.coarse_codes == "encoder":
             if not config.init:
                 raise UserError("readout needs encoders: --set init=RUN_DIRECTORY (or coarse_codes=truth on synthetic)")
-            self.encoders = Reconstruction(config.family, self.scene.model, config.layout)
+            self.encoders = Reconstruction(config.family, self.scene.model, config.layout, shrink=config.shrink)
             self.networks |= self.encoders.models
             self.loaded = initialise(self.networks, config.init)
 
