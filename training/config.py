@@ -55,7 +55,7 @@ class Weights:
     light_reg: float = 0.0
     codes: float = 0.0  # synthetic pictures only: distance to the true codes
     deformation: float = 0.0  # how far the true or taught expression moves the vertices otherwise (mm)
-    taught: float = 0.0  # distance to a teacher's expression and jaw
+    taught: float = 0.0  # distance to the true expression and jaw, or a teacher's
     labels: float = 0.0  # cross-entropy of the label, read linearly from expression and jaw
     points: float = 0.0  # MediaPipe's landmarks in the crop, read linearly from the trunk's features
     hint: float = 0.0  # the emotion network's features of the photo, read linearly from the trunk's

@@ -32,7 +32,7 @@ config = Config(
     weights=Weights(
         emotion=0.0, photometric=0.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
         landmarks_mp=10.0, eye_closure_mp=2.0, mouth_closure_mp=2.0, lip_corner_mp=2.0,
-        codes=0.5, deformation=0.5, taught=0.5, labels=1.0, hint=1.0, points=5.0,
+        codes=0.5, deformation=1.0, taught=3.0, labels=1.0, hint=1.0, points=5.0,
         shape_reg=1e-5, exp_reg=0.0, light_reg=0.0,
     ),
 )  # fmt: skip

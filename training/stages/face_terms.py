@@ -40,7 +40,7 @@ class FaceTerms:
         w = config.weights
         self.draws = bool(w.emotion or w.photometric or w.identity)
         self.emotion = common.emotion_eye(config) if w.emotion or w.hint else None
-        self.deformation = Deformation(scene.model) if w.deformation else None
+        self.deformation = Deformation(scene.model)
         self.readers = readers(config, scene.model)
         self.identity = load_identity(keras, config.identity_network or None) if config.weights.identity else None
 
@@ -91,16 +91,14 @@ class FaceTerms:
             # Rotation and camera follow from the landmarks: the truth's neck, which no encoder gives, is part of them.
             groups = ("shape", "tex", "exp", "jaw", *(() if w.light_reg else ("light",)))
             terms["codes"] = Term(common.code_distance(self.scene.model, codes, truth, groups), w.codes)
-        if w.taught:
-            taught = codes.replace(
-                exp=batch["teacher_exp"],
-                pose=tf.concat([codes.pose[:, :3], batch["teacher_jaw"], codes.pose[:, 4:]], 1),
+        if w.taught or w.deformation:
+            exp, jaw = _expression_known(batch)
+            opened = tf.concat([codes.pose[:, :3], jaw, codes.pose[:, 4:]], 1)
+            distance = common.code_distance(
+                self.scene.model, codes, codes.replace(exp=exp, pose=opened), ("exp", "jaw")
             )
-            terms["taught"] = Term(common.code_distance(self.scene.model, codes, taught, ("exp", "jaw")), w.taught)
-        if self.deformation is not None:
-            for name, key in (("deformation", "exp"), ("taught_deformation", "teacher_exp")):
-                if key in batch:
-                    terms[name] = Term(self.deformation(codes.exp, batch[key]), w.deformation)
+            terms["taught"] = Term(distance, w.taught)
+            terms["deformation"] = Term(self.deformation(codes.exp, exp), w.deformation)
         return terms
 
     def _read_terms(self, batch: Batch, codes: Codes, features: tf.Tensor | None, learning: bool) -> dict[str, Term]:
@@ -173,6 +171,22 @@ class FaceTerms:
             seen = [self.emotion.probabilities(picture).numpy() for picture in pictures]
             columns.append(("emotion: input blue, render orange", emotion_bars(*seen)))
         return columns
+
+
+def _expression_known(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
+    """``[B, E]`` expression and ``[B, 1]`` jaw opening: the truth, else what a teacher says, else NaN.
+
+    Raises:
+        UserError: the data has neither.
+    """
+    truth = (batch["exp"], batch["pose"][:, 3:4]) if "exp" in batch else None
+    taught = (batch["teacher_exp"], batch["teacher_jaw"]) if "teacher_exp" in batch else None
+    if truth is None and taught is None:
+        raise UserError("weights.taught and weights.deformation need true or taught codes: teacher=blendshapes")
+    if truth is None or taught is None:
+        return truth or taught  # type: ignore[return-value]
+    exp, jaw = (tf.where(tf.math.is_finite(a), a, b) for a, b in zip(truth, taught, strict=True))
+    return exp, jaw
 
 
 def _where_known(points: tf.Tensor, given: tf.Tensor, same_points: tf.Tensor) -> tf.Tensor:
