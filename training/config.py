@@ -22,13 +22,14 @@ STAGES = ("emotion", "coarse_pretrain", "coarse", "detail", "readout", "distill"
 CHOICES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
     "family": ("resnet50", "mobilenet_v3"),
+    "emotion_family": ("family", "resnet50", "mobilenet_v3", "default"),
     "layout": ("exp", "exp+jaw", "exp+global", "exp+pose"),
     "coarse_codes": ("encoder", "truth"),
     "use_seg": ("rend", "gt", "intersection", "union"),
     "background": ("black", "input"),
     "eyelid_pairs": ("paired", "sorted"),
     "schedule": ("constant", "cosine"),
-    "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources", "mobile"),
+    "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources", "mobile", "robust"),
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 RECIPES = Path(__file__).parent / "recipes"
@@ -86,6 +87,8 @@ class Config:
             A quarter of the work, in training and on a phone.
         layout: what the ResNet expression encoder replaces; the mobile one always gives expression and jaw.
         init: run directories or weight files to start from, by network name; later ones win.
+        emotion_family: architecture that the emotion stage trains: that of the ``family``, or another, or ``default``,
+            the embedded network, which starts from its embedded weights.
         emotion_network: ``default`` (embedded), ``none``, or the run directory or weights of an emotion network.
         identity_network: weights of the VGGFace2 network; needed when ``weights.identity`` > 0.
         vgg_network: weights of VGG19; needed when ``weights.detail_mrf`` > 0.
@@ -110,6 +113,7 @@ class Config:
         ema: decay of the averaged weights; 0 is off (as released).
         precision: Keras dtype policy of the networks; losses and the renderer stay in float32.
         freeze_head: keep the emotion network's last layer at its random start, as the original did by mistake.
+        label_smoothing: share of the cross-entropy's target that is spread over the classes that the data has.
         class_weights: weigh the expressions' cross-entropy by inverse frequency (off in the release).
         shake: random weights of the valence/arousal terms at each step.
         use_seg: which mask the photometric loss and the composite use.
@@ -131,6 +135,7 @@ class Config:
     shrink: int = 1
     layout: str = "exp"
     init: tuple[str, ...] = ()
+    emotion_family: str = "family"
     emotion_network: str = "default"
     identity_network: str = ""
     vgg_network: str = ""
@@ -155,6 +160,7 @@ class Config:
     precision: str = "float32"
     freeze_head: bool = False
     shake: bool = True
+    label_smoothing: float = 0.0
     class_weights: bool = False
     use_seg: str = "rend"
     background: str = "black"
@@ -181,8 +187,15 @@ class Config:
             raise UserError("tied=true needs family=mobilenet_v3; ResNet has no shape encoder of its own")
         if not 0 <= self.ema < 1:
             raise UserError(f"ema is a decay in 0..1, such as 0.999; received {self.ema}")
+        if not 0 <= self.label_smoothing <= 1:
+            raise UserError(f"label_smoothing must lie in 0..1; received {self.label_smoothing}")
         if self.batch_size % self.ring:
             raise UserError(f"batch_size {self.batch_size} is not a multiple of ring {self.ring}")
+
+    @property
+    def emotion_architecture(self) -> str:
+        """``emotion_family`` with ``family`` resolved."""
+        return self.family if self.emotion_family == "family" else self.emotion_family
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2)

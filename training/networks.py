@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from emoca_tf.codes import Codes, split
+from emoca_tf.emotion.default import load_default
 from emoca_tf.emotion.readout import readout_mlp
 from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
 from emoca_tf.encoders.detail import N_DETAIL, detail_generator, detail_latent
@@ -228,7 +229,14 @@ def start_in_view(networks: Reconstruction, head: HeadModel) -> None:
 
 
 def emotion_network(family: str, name: str = "emotion") -> Any:
-    """An untrained emotion network of the family: 2048 or 960 features, 8 expressions, valence, arousal."""
+    """An emotion network to train: 2048, 960 or 256 features, 8 expressions, valence, arousal.
+
+    Args:
+        family: ``resnet50`` and ``mobilenet_v3`` come untrained, ``default`` with its embedded weights.
+        name: name of the model.
+    """
+    if family == "default":
+        return load_default(keras, name, frozen=False)
     return emotion_resnet50(keras, name) if family == "resnet50" else emotion_mobilenet(keras, name=name)
 
 

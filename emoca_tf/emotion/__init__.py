@@ -19,8 +19,8 @@ def load(source: Path | str = "default", keras: ModuleType | None = None) -> Any
 
     Args:
         source: ``default`` for the embedded network (:mod:`emoca_tf.emotion.default`, approximate valence and arousal),
-            or an ``.npz`` of torch-named arrays (``emoca-tf import-weights`` writes it) of EMOCA's ResNet50 or of our
-            MobileNetV3; which one is read from the names.
+            or an ``.npz`` of torch-named arrays (``emoca-tf import-weights`` writes it) of EMOCA's ResNet50, of our
+            MobileNetV3 or of the embedded network trained further; which one is read from the names.
         keras: the Keras module to build with; Keras 3 if None.
 
     Raises:
@@ -40,9 +40,11 @@ def load(source: Path | str = "default", keras: ModuleType | None = None) -> Any
     elif "backbone.conv_stem.weight" in state:
         width = state["linear.weight"].shape[-1] if "linear.weight" in state else 0
         model = recognition.emotion_mobilenet(keras, "small" if width == SMALL_FEATURES else "large")
+    elif "dense0.conv0.weight" in state:
+        model = default.default_network(keras)
     else:
         raise UserError(
-            f"{source} holds no emotion network (neither backbone.conv1 nor backbone.conv_stem inside); "
+            f"{source} holds no emotion network (neither backbone.conv1, backbone.conv_stem nor dense0.conv0 inside); "
             "give 'default', or weights written by: emoca-tf import-weights"
         )
     load_state(model, state, ignore=recognition.UNUSED)

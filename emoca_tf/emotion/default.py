@@ -90,13 +90,20 @@ def _dense_block(keras: ModuleType, x: Any, width: int, name: str, first: bool) 
     return x
 
 
-def load_default(keras: ModuleType) -> Any:
-    """The network with its weights, frozen."""
+def load_default(keras: ModuleType, name: str = "emotion_default", frozen: bool = True) -> Any:
+    """The network with its embedded weights.
+
+    Args:
+        keras: the Keras module to build with.
+        name: name of the model.
+        frozen: False to train it on; valence and arousal stay derived from the expression.
+    """
     with as_file(files("emoca_tf.emotion") / "data" / DATA_FILE) as path:
         state = unpack(read_npz(path))
-    model = default_network(keras)
+    model = default_network(keras, name)
     load_state(model, state, optional=("circumplex.*",))
-    model.trainable = False
+    if frozen:
+        model.trainable = False
     return model
 
 

@@ -40,17 +40,29 @@ def concordance_loss(truth: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
     return 1 - 2 * together / (of_truth + of_predicted + (truth_mean - predicted_mean) ** 2 + _EPSILON)
 
 
-def expression_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+def expression_cross_entropy(
+    labels: tf.Tensor,
+    logits: tf.Tensor,
+    weights: tf.Tensor | None = None,
+    smoothing: float = 0.0,
+    classes: tf.Tensor | None = None,
+) -> tf.Tensor:
     """Negative log likelihood, weighted by class and divided by the weights' sum (torch's ``nll_loss``).
 
     Args:
         labels: ``[B]`` integers; negative ones (unknown) do not count.
         logits: ``[B, C]``; log probabilities do as well.
         weights: ``[C]`` or None for equal ones.
+        smoothing: share of the target, 0..1, that is spread evenly over ``classes`` (label smoothing).
+        classes: ``[C]`` 1 for the classes that take part in it; all if None.
     """
     known = labels >= 0
     safe = tf.where(known, labels, 0)
     each = tf.nn.sparse_softmax_cross_entropy_with_logits(safe, logits)
+    if smoothing:
+        shares = tf.ones_like(logits[0]) if classes is None else tf.cast(classes, logits.dtype)
+        spread = -tf.nn.log_softmax(logits) * shares / tf.reduce_sum(shares)
+        each = (1 - smoothing) * each + smoothing * tf.reduce_sum(tf.where(shares > 0, spread, 0.0), -1)
     counted = tf.cast(known, each.dtype)
     if weights is not None:
         counted *= tf.gather(tf.cast(weights, each.dtype), safe)

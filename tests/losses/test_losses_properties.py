@@ -143,6 +143,20 @@ def test_unlabelled_rows_do_not_count():
     assert float(losses.expression_cross_entropy(tf.constant([-1]), logits[:1])) == 0
 
 
+def test_smoothed_labels_spread_over_the_classes_that_take_part():
+    logits = tf.constant([[2.0, 0.0, -1.0, -40.0]])
+    label = tf.constant([0])
+    probabilities = tf.nn.softmax(logits)[0].numpy()
+    expected = -(0.8 * np.log(probabilities[0]) + 0.2 * np.log(probabilities[:3]).mean())
+    present = tf.constant([1.0, 1.0, 1.0, 0.0])
+    got = losses.expression_cross_entropy(label, logits, smoothing=0.2, classes=present)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    everything = losses.expression_cross_entropy(label, logits, smoothing=0.2)
+    assert float(everything) > float(got) + 1  # the fourth is asked for a share, too
+    plain = losses.expression_cross_entropy(label, logits, classes=present)
+    np.testing.assert_allclose(plain, losses.expression_cross_entropy(label, logits))
+
+
 def test_class_weights_are_inverse_frequencies():
     weights = losses.class_weights(np.array([0, 0, 0, 1, -1]), 3)
     np.testing.assert_allclose(weights, [0.5, 1.5, 0.0])

@@ -149,3 +149,11 @@ def test_the_mirror_table_keeps_the_edges_of_the_mesh():
     edges = {frozenset(edge) for edge in FACEMESH_TESSELATION}
     kept = sum(frozenset(int(FLIP_478[v]) for v in edge) in edges for edge in edges)
     assert kept / len(edges) > 0.98  # MediaPipe's own mesh has six triangles a side that are cut the other way
+
+
+def test_the_robust_preset_changes_pictures_and_keeps_landmarks_on_the_face(picture):
+    rows = [finish(example(picture), augment.PRESETS["robust"], rng(seed)) for seed in range(8)]
+    assert len({row["image"].tobytes() for row in rows}) == 8
+    for row in rows:
+        assert 0 <= row["image"].min() <= row["image"].max() <= 1
+        assert np.abs(row["landmarks_mp"][:, :2]).max() < 1.6

@@ -78,6 +78,13 @@ def test_balanced_sampling_draws_classes_equally_often_and_never_the_unknown():
     assert drawn.min() == 0
 
 
+def test_half_balanced_sampling_follows_the_square_root_of_the_class_sizes():
+    classes = np.array([0] * 81 + [1] * 9, np.int32)
+    order = training_order(Numbers(90, classes), 0, balanced=True, power=0.5)
+    drawn = classes[[order(p) for p in range(4000)]]
+    assert abs(np.mean(drawn == 1) - 3 / (9 + 3)) < 0.03
+
+
 def test_balanced_sampling_without_labels_is_refused():
     with pytest.raises(UserError, match="balanced sampling needs expression labels"):
         batches(Numbers(4), batch_size=2, seed=0, balanced=True)

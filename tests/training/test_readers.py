@@ -243,6 +243,12 @@ def test_packed_pictures_with_their_companions(packed_files):
     assert not mask[:, 116:].any()  # the right half of the picture was made up
 
 
+def test_seven_classes_leave_contempt_unlabelled(packed_files):
+    labels = Packed(packed_files / "x_dev", classes=7).labels.expression
+    assert [EXPRESSIONS[k] for k in labels[:2]] == ["surprise", "fear"]
+    assert labels[2] == -1
+
+
 def test_stored_arrays_are_mapped_not_read(packed_files):
     arrays = map_npz(packed_files / "x_dev_jpeg.npz")
     assert isinstance(arrays["jpeg"], np.memmap)

@@ -9,16 +9,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from emoca_tf import emotion
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.weights.torch_layout import to_state
 from training import inputs, stages
+from training.checkpoint import Progress
 from training.config import Config, Weights
+from training.datasets.source import Labels
+from training.loop import Trainer
 from training.networks import Reconstruction, initialise, start_in_view
 from training.scene import Scene
+from training.stages.common import emotion_eye
 from training.stages.distances import Deformation
-from training.stages.emotion_terms import emotion_terms, expression_weights
+from training.stages.emotion_terms import Classes, emotion_terms
 
 MOBILE = Config(
     family="mobilenet_v3", emotion_network="none", batch_size=2, data_size=4, augment="none", balanced=False
@@ -110,6 +115,9 @@ CASES = {
     ),
     "readout": replace(MOBILE, stage="readout", coarse_codes="truth"),
     "emotion": replace(MOBILE, stage="emotion"),
+    "emotion, the embedded network": replace(
+        MOBILE, stage="emotion", emotion_family="default", label_smoothing=0.1, weights=Weights(valence_arousal=0.0)
+    ),
     "distill": replace(MOBILE, stage="distill", teacher="truth", weights=replace(QUIET, teacher_emotion=0.0)),
 }  # fmt: skip
 
@@ -215,8 +223,6 @@ def test_what_is_missing_is_told_in_one_line(tmp_path: Path, batch: dict[str, tf
 
 
 def test_class_weights_make_a_rare_class_count_more(batch: dict[str, tf.Tensor]) -> None:
-    from training.datasets.source import Labels
-
     labels = Labels.of_classes(np.array([0] * 9 + [1]))
     seen = {
         "expression": tf.constant([[2.0] + [0.0] * 7] * 2),
@@ -227,12 +233,12 @@ def test_class_weights_make_a_rare_class_count_more(batch: dict[str, tf.Tensor])
     values = {}
     for weighted in (False, True):
         config = replace(CASES["readout"], class_weights=weighted)
-        weights = expression_weights(config, labels)
-        terms = emotion_terms(config, rare, seen, tf.constant(0, tf.int64), False, weights)
+        classes = Classes.of(config, labels)
+        terms = emotion_terms(config, rare, seen, tf.constant(0, tf.int64), False, classes)
         values[weighted] = float(terms["expression"].value)
     assert values[True] > 1.3 * values[False]  # the one of class 1 is the wrong one
     with pytest.raises(UserError, match="has none"):
-        expression_weights(replace(CASES["readout"], class_weights=True), Labels.unknown(3))
+        Classes.of(replace(CASES["readout"], class_weights=True), Labels.unknown(3))
 
 
 def test_resnet_encoders_fit_any_head_and_start_as_the_original_does() -> None:
@@ -255,3 +261,27 @@ def test_resnet_encoders_fit_any_head_and_start_as_the_original_does() -> None:
     tf.debugging.assert_equal(codes.pose[:, :3], coarse.pose[:, :3])
     assert not np.allclose(codes.pose[:, 3:], coarse.pose[:, 3:])
     assert encoders.displacement(codes, encoders.detail_code(images)).shape == (1, 256, 256, 1)
+
+
+def test_the_embedded_emotion_network_is_trained_on_and_comes_back(batch: dict[str, tf.Tensor], tmp_path: Path) -> None:
+    config = replace(CASES["emotion, the embedded network"], learning_rate=1e-3)
+    stage = stages.build(config)
+    network = stage.networks["emotion"]
+    before = network(batch["image"])["expression"].numpy()
+    np.testing.assert_allclose(before, emotion.load("default")(batch["image"])["expression"], atol=1e-4)
+    labels = Labels.of_classes(np.arange(7))
+    stage.prepare(labels)
+    trainer = Trainer(stage, config, tf.distribute.get_strategy())
+    wanted = batch | {"expression": tf.constant([5] * len(before), tf.int32)}
+    first, *_, last = (float(trainer.train_step(wanted, tf.constant(k, tf.int64))["expression"]) for k in range(6))
+    assert last < first
+    after = network(batch["image"])["expression"].numpy()
+    np.testing.assert_allclose(after[:, 7], before[:, 7], atol=1e-3)  # contempt: no pictures, so never chosen
+    state = to_state(network)
+    np.savez(tmp_path / "emotion.npz", **state)
+    np.testing.assert_allclose(emotion.load(tmp_path / "emotion.npz")(batch["image"])["expression"], after, atol=1e-4)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "config.json").write_text(config.to_json())
+    trainer.state().save(tmp_path / "checkpoints" / "best.npz", Progress())
+    eye = emotion_eye(replace(config, emotion_network=str(tmp_path)))
+    np.testing.assert_allclose(eye.probabilities(batch["image"]), tf.nn.softmax(after), atol=1e-4)

@@ -75,6 +75,11 @@ MOBILE = Augmentation(
     blur=(0.0, 2.5), grey=0.75, low_resolution=0.5, low_resolution_side=(36, 130), equalise=0.3, colour=0.25,
 )  # fmt: skip
 """The embedded model's: photographs and small grey equalised pictures in one; colour is not to be relied on."""
+ROBUST = Augmentation(
+    scale=(0.75, 1.25), rotation=15.0, translation=0.07, flip=0.5, pixels=True, grey=0.7, low_resolution=0.5,
+    low_resolution_side=(28, 160), equalise=0.35, colour=0.3,
+)  # fmt: skip
+"""For a network that is to read any face picture: grey, small, blurred, equalised, loosely or tightly cropped."""
 PRESETS = {
     "none": NONE,
     "coarse": COARSE,
@@ -83,6 +88,7 @@ PRESETS = {
     "deca": DECA,
     "mixed-sources": MIXED_SOURCES,
     "mobile": MOBILE,
+    "robust": ROBUST,
 }
 
 

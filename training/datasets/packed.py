@@ -21,6 +21,7 @@ import csv
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -29,7 +30,7 @@ import numpy as np
 
 from emoca_tf.errors import UserError
 from emoca_tf.io.npz import read_npz
-from training.datasets.source import UNKNOWN, Labels, checked_labels
+from training.datasets.source import EXPRESSIONS, UNKNOWN, Labels, checked_labels
 
 LABEL_ORDER = np.array([0, 1, 3, 2, 6, 5, 4, 7])
 """``label`` of old files -> AffectNet's index."""
@@ -80,12 +81,13 @@ class Packed:
 
     Args:
         path: the ``.npz``, or ``NAME`` for ``NAME_jpeg.npz`` with its companions.
+        classes: 8, or 7 for data with next to no contempt: its pictures then count as unlabelled.
 
     Raises:
         UserError: if the file is damaged or of another layout.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, classes: int = len(EXPRESSIONS)) -> None:
         path = Path(path)
         if not path.suffix and path.with_name(f"{path.name}_jpeg.npz").is_file():
             path = path.with_name(f"{path.name}_jpeg.npz")
@@ -94,7 +96,7 @@ class Packed:
         beside = path.with_name(f"{stem}_landmarks.npz")
         if "landmarks_x16" not in arrays and stem != path.name and beside.is_file():
             arrays |= {"landmarks_x16": _companion(beside, arrays)["landmarks_x16"]}
-        self._open(str(path), arrays)
+        self._open(str(path), arrays, classes)
         table = path.with_name(f"{stem}.csv")
         if stem != path.name and table.is_file():
             self._read_table(table)
@@ -105,7 +107,7 @@ class Packed:
         self._open(where, arrays)
         return self
 
-    def _open(self, where: str, arrays: Mapping[str, np.ndarray]) -> None:
+    def _open(self, where: str, arrays: Mapping[str, np.ndarray], classes: int = len(EXPRESSIONS)) -> None:
         missing = [name for name in ("id", "jpeg", "offset") if name not in arrays]
         if missing:
             raise UserError(f"{where} is no packed data set (no {', '.join(missing)})")
@@ -118,7 +120,9 @@ class Packed:
         self.landmarks = arrays.get("landmarks_x16")
         if self.landmarks is not None and self.landmarks.shape != (count, 478, 3):
             raise UserError(f"{where}: landmarks_x16 has shape {self.landmarks.shape}, expected {(count, 478, 3)}")
-        self.labels = checked_labels(_labels(arrays, count), count, where)
+        labels = checked_labels(_labels(arrays, count), count, where)
+        expression = np.where(labels.expression < classes, labels.expression, UNKNOWN).astype(np.int32)
+        self.labels = replace(labels, expression=expression)
         person = np.asarray(arrays["person"]) if "person" in arrays else np.full(count, -1)
         self.persons: np.ndarray | None = person if (person >= 0).any() else None
         self.valid: np.ndarray | None = None

@@ -94,6 +94,6 @@ def emotion_eye(config: Config) -> EmotionEye:
     stored = Path(source) / "config.json"
     if not stored.is_file():
         return EmotionEye(emotion.load(source))
-    model = emotion_network(from_json(stored.read_text(encoding="utf-8")).family)
+    model = emotion_network(from_json(stored.read_text(encoding="utf-8")).emotion_architecture)
     initialise({"emotion": model}, [source])
     return EmotionEye(model)

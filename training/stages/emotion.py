@@ -18,7 +18,7 @@ from training.networks import emotion_network, initialise
 from training.pictures import emotion_bars
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
-from training.stages.emotion_terms import emotion_terms, expression_weights
+from training.stages.emotion_terms import Classes, emotion_terms
 
 
 class Emotion(Stage):
@@ -26,8 +26,8 @@ class Emotion(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.class_weights: tf.Tensor | None = None
-        self.networks = {"emotion": emotion_network(config.family)}
+        self.classes = Classes()
+        self.networks = {"emotion": emotion_network(config.emotion_architecture)}
         self.learning = ("emotion",)
         self.loaded = initialise(self.networks, config.init)
 
@@ -35,15 +35,18 @@ class Emotion(Stage):
         variables = super().learnt()
         if not self.config.freeze_head:
             return variables
-        head = {id(v) for layer in self.networks["emotion"].layers if "linear" in layer.name for v in layer.variables}
+        last = ("linear", "fc")
+        head = {
+            id(v) for layer in self.networks["emotion"].layers if layer.name.startswith(last) for v in layer.variables
+        }
         return [variable for variable in variables if id(variable) not in head]
 
     def prepare(self, labels: Labels) -> None:
-        self.class_weights = expression_weights(self.config, labels)
+        self.classes = Classes.of(self.config, labels)
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
         seen = self.networks["emotion"](batch["image"], training=learning)
-        return emotion_terms(self.config, batch, seen, step, learning, self.class_weights)
+        return emotion_terms(self.config, batch, seen, step, learning, self.classes)
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         return emotion_pictures(batch, self.networks["emotion"](batch["image"][: common.SHOWN], training=False))

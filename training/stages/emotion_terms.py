@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from emoca_tf import losses
@@ -15,17 +17,36 @@ from training.stages import common
 from training.stages.base import Batch, Term
 
 
-def expression_weights(config: Config, labels: Labels) -> tf.Tensor | None:
-    """``[8]`` inverse frequencies if the configuration asks for them.
+@dataclass(frozen=True)
+class Classes:
+    """What the training data say about the classes.
 
-    Raises:
-        UserError: no picture has an expression.
+    Attributes:
+        weights: ``[8]`` of the cross-entropy, or None.
+        present: ``[8]`` 1 for the classes that occur, over which labels are smoothed; None for all.
     """
-    if not config.class_weights:
-        return None
-    if not (labels.expression >= 0).any():
-        raise UserError("class_weights=true needs expression labels and this data has none")
-    return tf.constant(losses.class_weights(labels.expression, len(EXPRESSIONS)))
+
+    weights: tf.Tensor | None = None
+    present: tf.Tensor | None = None
+
+    @classmethod
+    def of(cls, config: Config, labels: Labels) -> Classes:
+        """Of a data set: inverse frequencies if ``class_weights`` asks for them.
+
+        Raises:
+            UserError: no picture has an expression, but they are to be weighed.
+        """
+        counts = np.bincount(labels.expression[labels.expression >= 0], minlength=len(EXPRESSIONS))
+        if config.class_weights and not counts.any():
+            raise UserError("class_weights=true needs expression labels and this data has none")
+        weights = losses.class_weights(labels.expression, len(EXPRESSIONS)) if config.class_weights else None
+        return cls(
+            None if weights is None else tf.constant(weights),
+            tf.constant((counts > 0).astype(np.float32)) if counts.any() else None,
+        )
+
+
+UNKNOWN_CLASSES = Classes()
 
 
 def emotion_terms(
@@ -34,7 +55,7 @@ def emotion_terms(
     seen: Mapping[str, tf.Tensor],
     step: tf.Tensor,
     learning: bool,
-    class_weights: tf.Tensor | None = None,
+    classes: Classes = UNKNOWN_CLASSES,
 ) -> dict[str, Term]:
     """The terms of one batch.
 
@@ -44,7 +65,7 @@ def emotion_terms(
         seen: ``expression [B, 8]`` logits, ``valence [B, 1]``, ``arousal [B, 1]``.
         step: seeds the random weights.
         learning: validation weighs every term with 1, as the original.
-        class_weights: ``[8]`` of the cross-entropy, or None.
+        classes: which occur, and their weights.
     """
     logits = tf.cast(seen["expression"], tf.float32)
     valence, arousal = (tf.cast(seen[name][:, 0], tf.float32) for name in ("valence", "arousal"))
@@ -53,7 +74,12 @@ def emotion_terms(
     right = tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
     known = tf.cast(labels >= 0, tf.float32)
     terms = {
-        "expression": Term(losses.expression_cross_entropy(labels, logits, class_weights), weights.expression),
+        "expression": Term(
+            losses.expression_cross_entropy(
+                labels, logits, classes.weights, config.label_smoothing if learning else 0.0, classes.present
+            ),
+            weights.expression,
+        ),
         "accuracy": Term(tf.math.divide_no_nan(tf.reduce_sum(right * known), tf.reduce_sum(known)), 0.0),
     }
     values = {

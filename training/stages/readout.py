@@ -21,7 +21,7 @@ from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
 from training.stages.emotion import emotion_pictures
-from training.stages.emotion_terms import emotion_terms, expression_weights
+from training.stages.emotion_terms import Classes, emotion_terms
 
 
 class Readout(Stage):
@@ -29,7 +29,7 @@ class Readout(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.class_weights: tf.Tensor | None = None
+        self.classes = Classes()
         self.scene = Scene(config.head, config.albedo)
         self.networks = {"readout": readout_network(self.scene.model)}
         self.learning = ("readout",)
@@ -48,12 +48,12 @@ class Readout(Stage):
         return self.encoders.encode(batch["image"])
 
     def prepare(self, labels: Labels) -> None:
-        self.class_weights = expression_weights(self.config, labels)
+        self.classes = Classes.of(self.config, labels)
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
         codes = tf.stop_gradient(readout_input(self.codes(batch)))
         return emotion_terms(
-            self.config, batch, self.networks["readout"](codes, training=learning), step, learning, self.class_weights
+            self.config, batch, self.networks["readout"](codes, training=learning), step, learning, self.classes
         )
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
