@@ -11,10 +11,12 @@ import tensorflow as tf
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.presets import preset_file, presets
 from training.config import Config, from_json
 from training.networks import checkpoint_of, initialise
 from training.stages.common import EmotionEye, emotion_eye
+from training.trained import shrink_in
 
 Describe = Callable[[tf.Tensor], tf.Tensor]
 
@@ -32,16 +34,17 @@ def expression_codes(source: str, head: str = "default") -> Describe:
         UserError: nothing there, or weights of another kind or head.
     """
     if source in presets() or source == "default":
-        return _mobile(str(preset_file(source)), HeadModel.load(head))
+        return _mobile(str(preset_file(source)), Config(head=head))
     stored = Path(source) / "config.json"
     config = from_json(stored.read_text(encoding="utf-8")) if stored.is_file() else Config(head=head)
     if stored.is_file() and config.family == "resnet50" and config.stage != "distill":
         return _run(Path(source))
-    return _mobile(str(checkpoint_of(Path(source))), HeadModel.load(config.head))
+    return _mobile(str(checkpoint_of(Path(source))), config)
 
 
-def _mobile(path: str, head: HeadModel) -> Describe:
-    model = expression_encoder(keras, head.n_exp)
+def _mobile(path: str, config: Config) -> Describe:
+    head = HeadModel.load(config.head)
+    model = expression_encoder(keras, head.n_exp, shrink=shrink_in(read_npz(Path(path))))
     initialise({"expression_encoder": model}, [path])
     eyelids = head.eyelids is not None
 

@@ -90,7 +90,7 @@ def _extras(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     extras: dict[str, Any] = {}
     emotion, readout = (_kernels(stored, f"network/{name}/") for name in ("emotion", "readout"))
     if emotion:
-        extras["emotion"] = trunk_of(emotion[-1].shape[0])
+        extras["emotion"] = trunk_of(emotion[0].shape[0])
     if readout:
         inputs, hidden = readout[0].shape
         extras |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(readout) - N_HEADS}

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Any
 
 from emoca_tf.codes import Codes
+from emoca_tf.emotion.default import default_network
 from emoca_tf.emotion.readout import readout_mlp
 from emoca_tf.emotion.recognition import emotion_mobilenet
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder, mobile_codes, pose_encoder, shape_encoder
@@ -15,7 +16,7 @@ from emoca_tf.errors import UserError
 ENCODERS = ("pose_encoder", "shape_encoder", "expression_encoder")
 OPTIONAL = ("emotion", "readout")
 N_JAW = 3
-_TRUNKS = {960: "large", 576: "small"}  # by number of features
+_TRUNKS = {960: "large", 576: "small", 256: "default"}  # by number of features
 
 
 class Mobile:
@@ -26,7 +27,8 @@ class Mobile:
         n_shape: identity coefficients.
         n_exp: expression coefficients.
         shrink: of the encoders' pictures, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
-        emotion: trunk of the emotion network, ``large`` or ``small``; empty for none.
+        emotion: trunk of the emotion network: ``large`` or ``small``, ``default`` for the embedded network's
+            (:mod:`emoca_tf.emotion.default`); empty for none.
         readout_inputs: length of the read-out's code, see :meth:`readout_code`; 0 for no read-out.
         readout_hidden: width of its hidden layers.
         readout_depth: their number.
@@ -55,7 +57,9 @@ class Mobile:
             "shape_encoder": shape_encoder(keras, n_shape, shrink=shrink),
             "expression_encoder": expression_encoder(keras, n_exp, shrink=shrink),
         }
-        if emotion:
+        if emotion == "default":
+            self.networks["emotion"] = default_network(keras, "emotion")
+        elif emotion:
             self.networks["emotion"] = emotion_mobilenet(keras, emotion, name="emotion")
         if readout_inputs:
             if readout_inputs not in (n_exp + N_JAW, n_shape + n_exp + N_JAW):
@@ -113,7 +117,8 @@ def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """
     config: dict[str, Any] = {}
     if any(key.startswith("emotion.") for key in shapes):
-        config["emotion"] = trunk_of(shapes.get("emotion.linear.weight", (0, 0))[-1])
+        last = shapes.get("emotion.linear.weight", shapes.get("emotion.fc.weight", (0, 0)))
+        config["emotion"] = trunk_of(last[-1])
     layers = [key for key, shape in shapes.items() if _is_dense(key, shape, "readout.model.")]
     if layers:
         hidden, inputs = shapes["readout.model.0.weight"]
@@ -122,13 +127,13 @@ def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 
 
 def trunk_of(features: int) -> str:
-    """``large`` or ``small`` by the number of features.
+    """``large``, ``small`` or ``default`` by the number of features.
 
     Raises:
         UserError: neither.
     """
     if features not in _TRUNKS:
-        raise UserError(f"the emotion network has {features} features; mobile ones have 960 or 576")
+        raise UserError(f"the emotion network has {features} features; mobile ones have 960, 576 or 256")
     return _TRUNKS[features]
 
 
