@@ -13,7 +13,8 @@ features counts as wrong. Pictures of ``mux`` are cropped by their landmarks as 
 The data are research data and not part of this project; ``training/emotion_scores.py`` says how FOLDER is laid out.
 Without it nothing is measured.
 
-``--save FOLDER`` keeps the features as ``NAME_DATA_SPLIT.npz`` of ``id`` and ``feat`` for ``training/evaluate.py``.
+``--save FOLDER`` keeps the features as ``NAME_DATA_SPLIT.npz`` of ``id``, ``feat`` and ``expression``, for
+``training/evaluate.py`` and for the read-out's recipe (``data=codes:FILE``).
 """
 
 from __future__ import annotations
@@ -78,8 +79,13 @@ class Bench:
 
         if self.save:
             self.save.mkdir(parents=True, exist_ok=True)
-            for split, rows in zip(("train", "dev"), parts, strict=True):
-                arrays = {"id": np.array(list(rows)), "feat": np.stack(list(rows.values())).astype(np.float32)}
+            for split, source, rows in zip(("train", "dev"), (corpus.train, corpus.dev), parts, strict=True):
+                known = dict(zip(map(str, source.ids), source.labels.expression, strict=True))
+                arrays = {
+                    "id": np.array(list(rows)),
+                    "feat": np.stack(list(rows.values())).astype(np.float32),
+                    "expression": np.array([known.get(name, -1) for name in rows], np.int32),
+                }
                 write_npz(self.save / f"{Path(name.split()[-1]).stem}_{corpus.name}_{split}.npz", arrays)
         for readout in self.readouts:
             self._show(name, score(corpus, *parts, readout))

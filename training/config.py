@@ -23,6 +23,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
     "family": ("resnet50", "mobilenet_v3"),
     "emotion_family": ("family", "resnet50", "mobilenet_v3", "default"),
+    "readout": ("emodeca", "small"),
     "layout": ("exp", "exp+jaw", "exp+global", "exp+pose"),
     "coarse_codes": ("encoder", "truth"),
     "use_seg": ("rend", "gt", "intersection", "union"),
@@ -89,6 +90,7 @@ class Config:
         init: run directories or weight files to start from, by network name; later ones win.
         emotion_family: architecture that the emotion stage trains: that of the ``family``, or another, or ``default``,
             the embedded network, which starts from its embedded weights.
+        readout: ``emodeca`` (as released), or ``small``: expression and jaw only, valence and arousal derived.
         emotion_network: ``default`` (embedded), ``none``, or the run directory or weights of an emotion network.
         identity_network: weights of the VGGFace2 network; needed when ``weights.identity`` > 0.
         vgg_network: weights of VGG19; needed when ``weights.detail_mrf`` > 0.
@@ -136,6 +138,7 @@ class Config:
     layout: str = "exp"
     init: tuple[str, ...] = ()
     emotion_family: str = "family"
+    readout: str = "emodeca"
     emotion_network: str = "default"
     identity_network: str = ""
     vgg_network: str = ""

@@ -118,15 +118,15 @@ def extract(encoders: Codes, source: Any, target: Path, limit: int) -> None:
 
 def by_readout(encoders: Codes, folder: Path, source: Any, limit: int, classes: int) -> list[Any]:
     """Rows of the table by a trained read-out."""
-    from emoca_tf.emotion.readout import readout_input
-    from training.networks import initialise, readout_network
+    from training.networks import initialise, readout_code, readout_network
     from training.probe import Split, measured
 
-    network = readout_network(encoders.scene.model)
+    kind = run_config(folder).readout
+    network = readout_network(encoders.scene.model, kind)
     initialise({"readout": network}, [str(folder)])
     kept: dict[str, list[np.ndarray]] = {}
     for batch in pictures(source, limit, "read-out"):
-        seen = network(readout_input(encoders(batch["image"])), training=False)
+        seen = network(readout_code(kind, encoders(batch["image"])), training=False)
         values = {
             "class": seen["expression"].numpy()[:, :classes].argmax(1),
             **{f"predicted {name}": seen[name].numpy()[:, 0] for name in ("valence", "arousal")},

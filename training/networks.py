@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from emoca_tf.codes import Codes, split
 from emoca_tf.emotion.default import load_default
-from emoca_tf.emotion.readout import readout_mlp
+from emoca_tf.emotion.readout import expression_code, readout_input, readout_mlp, small_readout
 from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
 from emoca_tf.encoders.detail import N_DETAIL, detail_generator, detail_latent
 from emoca_tf.encoders.mobilenet_v3 import (
@@ -240,9 +240,16 @@ def emotion_network(family: str, name: str = "emotion") -> Any:
     return emotion_resnet50(keras, name) if family == "resnet50" else emotion_mobilenet(keras, name=name)
 
 
-def readout_network(head: HeadModel, hidden: int = 2048, name: str = "readout") -> Any:
-    """EmoDECA's MLP on shape, expression and jaw of this head."""
+def readout_network(head: HeadModel, kind: str = "emodeca", hidden: int = 2048, name: str = "readout") -> Any:
+    """A read-out of this head's codes: ``emodeca`` on shape, expression and jaw, or ``small`` without the shape."""
+    if kind == "small":
+        return small_readout(keras, head.n_exp + 3, name=name)
     return readout_mlp(keras, head.n_shape + head.n_exp + 3, hidden, name=name)
+
+
+def readout_code(kind: str, codes: Codes) -> tf.Tensor:
+    """What a read-out of :func:`readout_network` reads."""
+    return expression_code(codes) if kind == "small" else readout_input(codes)
 
 
 def initialise(models: Mapping[str, Any], sources: Collection[str]) -> list[str]:

@@ -94,6 +94,7 @@ def _extras(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if readout:
         inputs, hidden = readout[0].shape
         extras |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(readout) - N_HEADS}
+        extras["readout_derived"] = readout[-1].shape[0] != hidden  # from the eight classes
     return extras
 
 

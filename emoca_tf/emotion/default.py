@@ -26,8 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from emoca_tf.emotion.circumplex import CIRCUMPLEX
-from emoca_tf.emotion.recognition import EXPRESSIONS
+from emoca_tf.emotion.recognition import EXPRESSIONS, derived_values, place_on_circumplex
 from emoca_tf.encoders.resnet import IMAGE_SIZE
 from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.torch_layout import load_state
@@ -60,15 +59,9 @@ def default_network(keras: ModuleType, name: str = "emotion_default") -> Any:
         x = _dense_block(keras, x, width, f"dense{block}", first=block == 0)
     features = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(len(EXPRESSIONS), name="fc")(features)
-    probabilities = layers.Softmax(name="probabilities")(logits)
-    readouts = {
-        quantity: layers.Dense(1, use_bias=False, trainable=False, name=f"circumplex.rows.{row}.{row + 1}")
-        for row, quantity in enumerate(("valence", "arousal"))
-    }
-    outputs = {"features": features, "expression": logits}
-    model = keras.Model(image, outputs | {key: layer(probabilities) for key, layer in readouts.items()}, name=name)
-    for row, layer in enumerate(readouts.values()):
-        layer.set_weights([np.array([[CIRCUMPLEX[label][row]] for label in EXPRESSIONS], np.float32)])
+    outputs = {"features": features, "expression": logits} | derived_values(keras, logits)
+    model = keras.Model(image, outputs, name=name)
+    place_on_circumplex(model)
     return model
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from emoca_tf.emotion.circumplex import CIRCUMPLEX
 from emoca_tf.encoders.mobilenet_v3 import mobilenet_v3_trunk
 from emoca_tf.encoders.resnet import IMAGE_SIZE, STAGES, resnet50_trunk
 
@@ -39,6 +42,30 @@ def emotion_mobilenet(keras: ModuleType, size: str = "large", name: str = "emoti
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
     features = mobilenet_v3_trunk(keras, image, size, prefix="backbone.")
     return keras.Model(image, emotion_heads(keras, features), name=name)
+
+
+def derived_values(keras: ModuleType, logits: Any) -> dict[str, Any]:
+    """Expression logits ``[B, 8]`` -> approximate ``valence`` and ``arousal`` ``[B, 1]`` for want of measured labels.
+
+    Both are the mean of the classes' places in :data:`emoca_tf.emotion.circumplex.CIRCUMPLEX` under the class
+    probabilities, ``v = sum_c p_c v_c``. The layers do not learn; :func:`place_on_circumplex` fills them once the
+    model is built.
+    """
+    layers = keras.layers
+    probabilities = layers.Softmax(name="probabilities")(logits)
+    return {
+        quantity: layers.Dense(1, use_bias=False, trainable=False, name=f"circumplex.rows.{row}.{row + 1}")(
+            probabilities
+        )
+        for row, quantity in enumerate(("valence", "arousal"))
+    }
+
+
+def place_on_circumplex(model: Any) -> None:
+    """Give the layers of :func:`derived_values` their fixed weights."""
+    for row in range(2):
+        places = np.array([[CIRCUMPLEX[label][row]] for label in EXPRESSIONS], np.float32)
+        model.get_layer(f"circumplex.rows.{row}.{row + 1}").set_weights([places])
 
 
 def emotion_heads(keras: ModuleType, features: Any, module: str = "linear") -> dict[str, Any]:

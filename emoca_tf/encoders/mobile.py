@@ -8,7 +8,7 @@ from typing import Any
 
 from emoca_tf.codes import Codes
 from emoca_tf.emotion.default import default_network
-from emoca_tf.emotion.readout import readout_mlp
+from emoca_tf.emotion.readout import expression_code, readout_input, readout_mlp, small_readout
 from emoca_tf.emotion.recognition import emotion_mobilenet
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder, mobile_codes, pose_encoder, shape_encoder
 from emoca_tf.errors import UserError
@@ -32,6 +32,8 @@ class Mobile:
         readout_inputs: length of the read-out's code, see :meth:`readout_code`; 0 for no read-out.
         readout_hidden: width of its hidden layers.
         readout_depth: their number.
+        readout_derived: its valence and arousal are derived from its classes, see
+            :func:`emoca_tf.emotion.readout.small_readout`.
 
     Attributes:
         networks: name -> Keras model.
@@ -50,6 +52,7 @@ class Mobile:
         readout_inputs: int = 0,
         readout_hidden: int = 0,
         readout_depth: int = 0,
+        readout_derived: bool = False,
     ) -> None:
         self.n_shape, self.n_exp = n_shape, n_exp
         self.networks: dict[str, Any] = {
@@ -67,7 +70,8 @@ class Mobile:
                     f"the read-out takes {readout_inputs} codes; {n_exp + N_JAW} (expression, jaw) and "
                     f"{n_shape + n_exp + N_JAW} (shape, expression, jaw) are known for this head"
                 )
-            self.networks["readout"] = readout_mlp(keras, readout_inputs, readout_hidden, readout_depth, name="readout")
+            build = small_readout if readout_derived else readout_mlp
+            self.networks["readout"] = build(keras, readout_inputs, readout_hidden, readout_depth, name="readout")
 
     def encode(self, images: Any) -> Codes:
         """``[B, 224, 224, 3]`` RGB 0..1 -> codes (TensorFlow)."""
@@ -75,11 +79,8 @@ class Mobile:
 
     def readout_code(self, codes: Codes) -> Any:
         """What the read-out reads: expression and jaw, with the shape before them if it was trained so."""
-        import tensorflow as tf
-
         with_shape = int(self.networks["readout"].inputs[0].shape[-1]) > self.n_exp + N_JAW
-        shape = [codes.shape] if with_shape else []
-        return tf.concat([*shape, codes.exp, codes.pose[:, 3:6]], 1)
+        return readout_input(codes) if with_shape else expression_code(codes)
 
     def read(self, codes: Codes) -> dict[str, Any]:
         """The read-out's outputs, see :func:`emoca_tf.emotion.recognition.emotion_heads`."""
@@ -123,6 +124,7 @@ def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     if layers:
         hidden, inputs = shapes["readout.model.0.weight"]
         config |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(layers) - 1}
+        config["readout_derived"] = "readout.circumplex.weight" in shapes
     return config
 
 

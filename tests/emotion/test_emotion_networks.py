@@ -6,6 +6,7 @@ from helpers_networks import GOLDEN, assert_tap, golden, images, seed_weights
 
 from emoca_tf.codes import split
 from emoca_tf.emotion import identity, readout, recognition
+from emoca_tf.emotion.circumplex import CIRCUMPLEX
 from emoca_tf.errors import UserError
 
 VALUES = golden()
@@ -79,3 +80,17 @@ def test_absent_identity_weights_are_reported_in_one_line(tmp_path):
     with pytest.raises(UserError, match=r"VGGFace2 weights .*no such file") as caught:
         identity.load_identity(keras, tmp_path / "none.npz")
     assert "\n" not in str(caught.value)
+
+
+def test_small_readout_derives_valence_and_arousal_from_its_classes():
+    model = readout.small_readout(keras, 53, hidden=16, depth=2)
+    assert all("circumplex" not in variable.path for variable in model.trainable_variables)
+    code = np.random.default_rng(0).normal(size=(5, 53)).astype(np.float32)
+    seen = model(code)
+    chances = keras.ops.softmax(seen["expression"]).numpy()
+    for column, quantity in enumerate(("valence", "arousal")):
+        places = np.array([CIRCUMPLEX[label][column] for label in recognition.EXPRESSIONS])
+        np.testing.assert_allclose(seen[quantity][:, 0], chances @ places, atol=1e-5)
+    vector = np.arange(236.0, dtype=np.float32)[None]
+    codes = split(vector)
+    np.testing.assert_array_equal(readout.expression_code(codes)[0], np.concatenate([codes.exp[0], codes.pose[0, 3:6]]))

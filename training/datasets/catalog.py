@@ -15,8 +15,8 @@ def open_source(kind: str, path: Path | str | None = None, **options: Any) -> So
     """Open a data set.
 
     Args:
-        kind: ``synthetic``, ``rendered``, ``shards``, ``packed``, ``mosaics``, ``affectnet``, ``afew-va``, ``folder``
-            or ``unlabelled``.
+        kind: ``synthetic``, ``rendered``, ``codes``, ``shards``, ``packed``, ``mosaics``, ``affectnet``, ``afew-va``,
+            ``folder`` or ``unlabelled``.
         path: its folder or file; ``synthetic`` takes none.
         options: of the reader.
 
@@ -49,11 +49,12 @@ def _opened(kind: str, reader: Callable[..., Source], arguments: tuple[Any, ...]
 
 
 def _readers() -> dict[str, Callable[..., Source]]:
-    from training.datasets import afew_va, affectnet, folder, packed, rendered, shards, synthetic
+    from training.datasets import afew_va, affectnet, codes, folder, packed, rendered, shards, synthetic
 
     return {
         "synthetic": synthetic.Synthetic,
         "rendered": rendered.Rendered,
+        "codes": codes.StoredCodes,
         "shards": shards.Shards,
         "packed": packed.Packed,
         "mosaics": packed.Mosaics,

@@ -1,6 +1,7 @@
 """EmoDECA: what emotion the head's own parameters show.
 
-Learnt: the MLP on shape, expression and jaw. Frozen: the encoders that make the codes (``init``); on synthetic
+Learnt: the MLP on shape, expression and jaw (``readout=small``: a smaller one without the shape, whose valence and
+arousal are derived from the classes). Frozen: the encoders that make the codes (``init``); on synthetic
 pictures ``coarse_codes=truth`` reads the true codes instead. Losses as for the emotion network (spec section 5.4).
 """
 
@@ -12,11 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from emoca_tf.codes import Codes
-from emoca_tf.emotion.readout import readout_input
 from emoca_tf.errors import UserError
 from training.config import Config
 from training.datasets.source import Labels
-from training.networks import Reconstruction, initialise, readout_network
+from training.networks import Reconstruction, initialise, readout_code, readout_network
 from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
@@ -31,7 +31,7 @@ class Readout(Stage):
         self.config = config
         self.classes = Classes()
         self.scene = Scene(config.head, config.albedo)
-        self.networks = {"readout": readout_network(self.scene.model)}
+        self.networks = {"readout": readout_network(self.scene.model, config.readout)}
         self.learning = ("readout",)
         self.loaded: list[str] = []
         if config.coarse_codes == "encoder":
@@ -51,7 +51,7 @@ class Readout(Stage):
         self.classes = Classes.of(self.config, labels)
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        codes = tf.stop_gradient(readout_input(self.codes(batch)))
+        codes = tf.stop_gradient(readout_code(self.config.readout, self.codes(batch)))
         return emotion_terms(
             self.config, batch, self.networks["readout"](codes, training=learning), step, learning, self.classes
         )
@@ -59,7 +59,7 @@ class Readout(Stage):
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         few = {name: value[: common.SHOWN] for name, value in batch.items()}
         codes = self.codes(few)
-        seen = self.networks["readout"](readout_input(codes), training=False)
+        seen = self.networks["readout"](readout_code(self.config.readout, codes), training=False)
         first, bars = emotion_pictures(few, seen)
         return [first, *common.views(self.scene, codes, few["image"], "codes"), bars]
 

@@ -1,0 +1,30 @@
+"""The read-out of the embedded model: expression and jaw codes to emotion, on codes that were stored beforehand.
+
+Command: python benchmarks/emotion.py --data DATA --weights default --readout logreg --save CODES
+         python training/train.py readout_mobile --out runs/readout_mobile
+Valence and arousal are derived from the class probabilities (``emoca_tf/emotion/circumplex.py``): the data have none.
+"""
+
+from training.config import Config, Weights
+
+config = Config(
+    stage="readout",
+    readout="small",
+    coarse_codes="truth",
+    data="1*codes:CODES/default_mux_train.npz+2*codes:CODES/default_fer_train.npz",
+    augment="none",
+    balance_power=0.75,
+    label_smoothing=0.1,
+    batch_size=256,
+    steps=1500,
+    learning_rate=1e-3,
+    schedule="cosine",
+    ema=0.995,
+    clip_norm=1.0,
+    log_every=50,
+    validate_every=250,
+    picture_every=1500,
+    checkpoint_every=500,
+    patience=0,
+    weights=Weights(valence_arousal=0.0),
+)
