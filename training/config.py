@@ -86,6 +86,8 @@ class Config:
         tied: the mobile shape and expression encoders are one trunk with two heads while they learn; half the time.
         shrink: how far the mobile encoders shrink their pictures (1 or 2); what is rendered for comparison is as small.
             A quarter of the work, in training and on a phone.
+        still: batch norms keep their statistics while the encoders learn; for the last steps on mixed sources, whose
+            batches differ more among themselves than from the mean.
         layout: what the ResNet expression encoder replaces; the mobile one always gives expression and jaw.
         init: run directories or weight files to start from, by network name; later ones win.
         emotion_family: architecture that the emotion stage trains: that of the ``family``, or another, or ``default``,
@@ -135,6 +137,7 @@ class Config:
     albedo: str = "default"
     tied: bool = False
     shrink: int = 1
+    still: bool = False
     layout: str = "exp"
     init: tuple[str, ...] = ()
     emotion_family: str = "family"

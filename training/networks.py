@@ -60,6 +60,7 @@ class Reconstruction:
         detail: also build ``E_detail`` and ``D_detail``.
         prefix: put before the networks' names (a teacher beside its student).
         shrink: of the pictures that the mobile encoders see, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
+        still: batch norms keep their statistics while the mobile encoders learn.
         tied: the mobile shape and expression encoders share their trunk (see :func:`tied_encoders`).
     """
 
@@ -71,6 +72,7 @@ class Reconstruction:
         detail: bool = False,
         prefix: str = "",
         shrink: int = 1,
+        still: bool = False,
         tied: bool = False,
     ) -> None:
         self.family, self.layout, self.prefix = family, layout, prefix
@@ -78,6 +80,7 @@ class Reconstruction:
             "shape": head.n_shape, "tex": N_TEX, "exp": head.n_exp, "pose": 6, "cam": 3, "light": 27,
         }  # fmt: skip
         self.n_exp, self.eyelids = head.n_exp, head.eyelids is not None
+        self.still = still
         self.tied: Any = None
         self.featured: Any = None
         if family == "resnet50":
@@ -125,7 +128,11 @@ class Reconstruction:
                 layer.set_weights(theirs[layer.name].get_weights())
 
     def _run(self, name: str, images: tf.Tensor, learning: Collection[str]) -> Any:
-        return _outputs(self.models[name], images, name in learning)
+        return self._outputs(self.models[name], images, name in learning)
+
+    def _outputs(self, model: Any, images: tf.Tensor, learning: bool) -> Any:
+        outputs = model(images, training=learning and not self.still)
+        return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), outputs)
 
     def coarse(self, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """Everything from the coarse networks alone (ResNet: without ``E_expression``)."""
@@ -149,7 +156,7 @@ class Reconstruction:
             return Encoded(self.with_expression(self.coarse(images, learning), images, learning), None)
         if self.tied is not None:
             pose = self._run("pose_encoder", images, learning)
-            both = _outputs(self.tied, images, self.expression_name in learning)
+            both = self._outputs(self.tied, images, self.expression_name in learning)
             codes, features = mobile_codes(pose, both, both), both["features"]
         else:
             pose, shape = (self._run(name, images, learning) for name in ("pose_encoder", "shape_encoder"))
@@ -158,7 +165,7 @@ class Reconstruction:
         return Encoded(codes if self.eyelids else codes.replace(eyelid=None), features)
 
     def _featured(self, images: tf.Tensor, learning: Collection[str]) -> Any:
-        return _outputs(self.featured, images, self.expression_name in learning)
+        return self._outputs(self.featured, images, self.expression_name in learning)
 
     def with_expression(self, coarse: Codes, images: tf.Tensor, learning: Collection[str] = ()) -> Codes:
         """``coarse`` with expression (and what the layout or the mobile encoder brings with it) replaced."""
@@ -188,10 +195,6 @@ class Reconstruction:
     def displacement(self, codes: Codes, detail: tf.Tensor, learning: Collection[str] = ()) -> tf.Tensor:
         """``[B, 256, 256, 1]`` metres."""
         return self._run("D_detail", detail_latent(codes.pose, codes.exp, detail), learning)
-
-
-def _outputs(model: Any, images: tf.Tensor, learning: bool) -> Any:
-    return tf.nest.map_structure(lambda value: tf.cast(value, tf.float32), model(images, training=learning))
 
 
 def mobile_detail_encoder(keras_module: Any, outputs: int = N_DETAIL, name: str = "E_detail") -> Any:

@@ -39,6 +39,7 @@ N_SHAPE = 300
 N_TEX = 50
 N_EXP = 50
 JAW_LIMIT = 0.2  # radians, sideways and twist
+OPEN = 0.06  # radians an untrained jaw is open: a rectifier that starts shut in most pictures never opens
 AMBIENT = 3.5449077  # band 0 of the light that gives shading 1: sqrt(4 pi)
 OURS = ("tex_layers.*", "light_layers.*")
 """Patterns of the entries that SMIRK's checkpoint does not have (``load_state(..., optional=OURS)``)."""
@@ -224,7 +225,7 @@ def expression_head(keras: ModuleType, x: Any, n_exp: int = N_EXP) -> dict[str, 
     layers, head = keras.layers, "expression_layers.0.rows"
     exp = _dense(keras, x, n_exp, f"{head}.0.{n_exp}", 0.1)
     eyelid = _dense(keras, x, 2, f"{head}.{n_exp}.{n_exp + 2}", 0.1)
-    opening = _dense(keras, x, 1, f"{head}.{n_exp + 2}.{n_exp + 3}", 0.1)
+    opening = _dense(keras, x, 1, f"{head}.{n_exp + 2}.{n_exp + 3}", 0.1, OPEN)
     sides = _dense(keras, x, 2, f"{head}.{n_exp + 3}.{n_exp + 5}", 0.1)
     # A clamp to +-0.2 from stock layers, so that tf_keras and every converter know it.
     sides = layers.Rescaling(1.0, JAW_LIMIT, name="jaw.shift")(sides)

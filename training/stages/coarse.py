@@ -29,7 +29,9 @@ class Coarse(Stage):
     def __init__(self, config: Config) -> None:
         self.config = config
         self.scene = Scene(config.head, config.albedo, CROP_SIZE // config.shrink)
-        self.encoders = Reconstruction(config.family, self.scene.model, config.layout, shrink=config.shrink)
+        self.encoders = Reconstruction(
+            config.family, self.scene.model, config.layout, shrink=config.shrink, still=config.still
+        )
         self.face = FaceTerms(config, self.scene)
         self.networks = self.encoders.models | self.face.readers
         self.learning: tuple[str, ...] = (self.encoders.expression_name, *self.face.readers)

@@ -31,7 +31,7 @@ class CoarsePretrain(Stage):
         self.config = config
         self.scene = Scene(config.head, config.albedo, CROP_SIZE // config.shrink)
         self.encoders = Reconstruction(
-            config.family, self.scene.model, config.layout, shrink=config.shrink, tied=config.tied
+            config.family, self.scene.model, config.layout, shrink=config.shrink, still=config.still, tied=config.tied
         )
         self.face = FaceTerms(config, self.scene)
         self.learning: tuple[str, ...] = (*self.encoders.coarse_names, *self.face.readers)
