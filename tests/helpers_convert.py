@@ -119,3 +119,16 @@ def write_weights(path: Path) -> Path:
     state = {f"{name}.{key}": value for name, model in networks().items() for key, value in to_state(model).items()}
     write_npz(path, state)
     return path
+
+
+def write_tiny_bundle(folder: Path) -> None:
+    """A bundle of :func:`tiny_source`, every network in float32."""
+    from convert.bundle import write_bundle
+    from convert.collection import collect
+    from convert.jobs import Settings, Workshop
+
+    workshop = Workshop(tiny_source(), Settings(judge_count=4, calibration_count=4))
+    networks = collect(workshop.source, ["all"])
+    kept = {name: workshop.make(network, "float32") for name, network in networks.items()}
+    assert [name for name, result in kept.items() if not result.passed] == []
+    write_bundle(folder, workshop, kept, networks)

@@ -11,9 +11,6 @@ import helpers_convert as helpers
 import numpy as np
 import pytest
 
-from convert.bundle import write_bundle
-from convert.collection import collect
-from convert.jobs import Settings, Workshop
 from emoca_tf.capture.bundle import Bundle, capture_with_bundle, digest
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
@@ -24,18 +21,6 @@ from emoca_tf.flame.layer import Flame
 from emoca_tf.io.images import read_image
 
 FUZZED = 60
-
-
-@pytest.fixture(scope="session")
-def bundle_folder(tmp_path_factory) -> Path:
-    source = helpers.tiny_source()
-    workshop = Workshop(source, Settings(judge_count=4, calibration_count=4))
-    networks = collect(source, everything=True)
-    kept = {name: workshop.make(network, "float32") for name, network in networks.items()}
-    assert [name for name, result in kept.items() if not result.passed] == []
-    folder = tmp_path_factory.mktemp("bundle") / "bundle"
-    write_bundle(folder, workshop, kept, networks)
-    return folder
 
 
 @pytest.fixture

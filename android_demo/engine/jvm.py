@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""Build and test the engine on a JDK, without Gradle: the pinned compiler, JUnit and TensorFlow Lite of ../tools.
+
+    python android_demo/engine/jvm.py test --bundle DIR --expected DIR     # JUnit; --slow takes the long ones too
+    python android_demo/engine/jvm.py bench --bundle DIR                   # milliseconds a stage, allocations a frame
+    python android_demo/engine/jvm.py compile                              # only build/engine.jar
+
+``DIR``s come from ``expected.py`` beside this file and ``convert --tflite --bundle``. Needs a JDK 17 or newer
+(``$JAVA_HOME`` or ``java`` in the path). Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+BUILD = HERE / "build"
+sys.path.insert(0, str(HERE.parent / "tools"))
+
+import fetch  # noqa: E402
+
+COMPILER = ("kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlin-daemon-embeddable",
+            "kotlin-build-tools-api", "kotlinx-coroutines", "annotations")  # fmt: skip
+RUNTIME = ("tensorflow-lite-jvm", "tensorflow-lite-jvm-linux", "javacpp", "javacpp-linux")
+OLDEST_JDK = 17
+
+
+class EngineError(Exception):
+    """A step that failed; one line, or the compiler's own."""
+
+
+def java() -> str:
+    """The ``java`` program.
+
+    Raises:
+        EngineError: none, or too old a one.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which(str(Path(home) / "bin" / "java") if home else "java")
+    if found is None:
+        raise EngineError(f"no java found; install a JDK {OLDEST_JDK} or newer, or set JAVA_HOME")
+    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', said)
+    if version is None or int(version[1]) < OLDEST_JDK:
+        raise EngineError(f"{found} is {said.splitlines()[:1]}; the tests need a JDK {OLDEST_JDK} or newer")
+    return found
+
+
+def tool(*names: str) -> list[Path]:
+    """Pinned files, downloaded where they are missing."""
+    known = fetch.tools()
+    return [fetch.fetch(known[name]) for name in names]
+
+
+def path(*parts: Path | list[Path]) -> str:
+    """A class path."""
+    flat = [entry for part in parts for entry in (part if isinstance(part, list) else [part])]
+    return os.pathsep.join(str(entry) for entry in flat)
+
+
+def compile_kotlin(sources: Path, out: Path, class_path: list[Path], friends: Path | None = None) -> Path:
+    """Compile a source folder into a folder of classes, unless they are newer than all that they are made of.
+
+    Raises:
+        EngineError: the compiler's messages.
+    """
+    files = sorted(sources.rglob("*.kt"))
+    stamp = out / ".complete"
+    made_of = [
+        *files,
+        *(p for p in class_path if p.is_file()),
+        *([friends / ".complete"] if friends else []),
+        Path(__file__),
+    ]
+    if stamp.is_file() and all(entry.stat().st_mtime <= stamp.stat().st_mtime for entry in made_of):
+        return out
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    command = [
+        java(), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path(tool(*COMPILER)),
+        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-Werror", "-Xjdk-release=11",
+        "-jvm-target", "11", "-cp", path(class_path), "-d", str(out),
+    ]  # fmt: skip
+    if friends:
+        command.append(f"-Xfriend-paths={friends}")
+    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EngineError(done.stderr.strip() or "the Kotlin compiler failed")
+    stamp.touch()
+    return out
+
+
+def compile_engine() -> Path:
+    """Classes of ``src/main``, for every JVM from 11 on and for Android; they need kotlin-stdlib alone."""
+    return compile_kotlin(HERE / "src" / "main" / "kotlin", BUILD / "main", tool("kotlin-stdlib"))
+
+
+def compile_tests() -> tuple[Path, str]:
+    """Classes of ``src/test`` and the class path to run them."""
+    main = compile_engine()
+    libraries = [*tool("kotlin-stdlib", "junit"), *tool(*RUNTIME)]
+    tests = compile_kotlin(HERE / "src" / "test" / "kotlin", BUILD / "test", [main, *libraries], friends=main)
+    resources = HERE / "src" / "test" / "resources"
+    return tests, path(tests, resources, main, libraries)
+
+
+def run_tests(options: argparse.Namespace) -> int:
+    """JUnit over everything; its exit code."""
+    tests, class_path = compile_tests()
+    tags = [] if options.slow else ["--exclude-tag", "slow"]
+    launcher = [
+        java(),
+        *_properties(options),
+        "-Xmx2g",
+        "-cp",
+        class_path,
+        "org.junit.platform.console.ConsoleLauncher",
+    ]
+    command = [*launcher, "execute", "--disable-banner", "--details", options.details, "--fail-if-no-tests"]
+    command += ["--scan-class-path", str(tests), *tags]
+    return subprocess.run(command, check=False).returncode
+
+
+def run_main(name: str, options: argparse.Namespace) -> int:
+    """A program of ``src/test``."""
+    _, class_path = compile_tests()
+    return subprocess.run([java(), *_properties(options), "-Xmx2g", "-cp", class_path, name], check=False).returncode
+
+
+def _properties(options: argparse.Namespace) -> list[str]:
+    given = {"emoca.bundle": options.bundle, "emoca.expected": options.expected}
+    native = [
+        "-Dorg.bytedeco.javacpp.cachedir=" + str(fetch.cache_folder() / "javacpp"),
+        "-Dorg.bytedeco.javacpp.logger.debug=false",
+    ]
+    return [*native, *(f"-D{name}={Path(value).resolve()}" for name, value in given.items() if value)]
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("compile", "test", "bench"))
+    parser.add_argument("--bundle", help="folder written by: convert --tflite --bundle DIR")
+    parser.add_argument("--expected", help="folder written by expected.py for that bundle")
+    parser.add_argument("--slow", action="store_true", help="the long tests too: 10,000 mutated bundles and frames")
+    parser.add_argument("--details", default="summary", help="JUnit's: summary, tree, verbose, ...")
+    options = parser.parse_args()
+    try:
+        if options.what == "compile":
+            print(compile_engine())
+            return 0
+        return run_tests(options) if options.what == "test" else run_main("org.emoca.engine.BenchmarkKt", options)
+    except (EngineError, fetch.FetchError) as error:
+        print(f"engine: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

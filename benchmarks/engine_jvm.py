@@ -1,0 +1,68 @@
+"""The phone's engine on a JVM against the Python bundle path, on the same frames with the same networks.
+
+    python benchmarks/engine_jvm.py BUNDLE      # written by: convert --tflite --bundle DIR
+
+Prints milliseconds a frame by stage, bytes allocated a frame, and the ratio. Both run TensorFlow Lite with one thread:
+the JVM through its C interface, Python through LiteRT. What this machine takes says nothing about phones.
+"""
+
+from __future__ import annotations
+
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from emoca_tf.capture.bundle import Bundle
+from emoca_tf.io.images import read_image
+
+ENGINE = Path(__file__).parents[1] / "android_demo" / "engine"
+ROUNDS = 50
+
+
+def frame() -> np.ndarray:
+    """The sample photo as a camera frame of 640 x 480."""
+    return np.ascontiguousarray(cv2.resize(read_image("sample:astronaut"), (640, 640))[:480])
+
+
+def python_milliseconds(bundle: Bundle, image: np.ndarray) -> float:
+    """Median of detection to emotion."""
+    times = []
+    for _ in range(ROUNDS + 5):
+        start = time.perf_counter()
+        bundle.look(image, bundle.detect(image)[0])
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[5:])
+
+
+def main() -> int:
+    """Command line."""
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    sys.path.insert(0, str(ENGINE))
+    import expected
+
+    bundle, image = Bundle(sys.argv[1]), frame()
+    with tempfile.TemporaryDirectory() as folder:
+        expected.write(bundle, Path(folder), [("frame", image)])
+        command = [sys.executable, str(ENGINE / "jvm.py"), "bench", "--bundle", sys.argv[1], "--expected", folder]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    print(done.stdout)
+    if done.returncode:
+        return done.returncode
+    jvm = float(re.findall(r"^total +([0-9.]+)", done.stdout, re.MULTILINE)[0])
+    python = python_milliseconds(bundle, image)
+    print(f"a frame from detection to emotion, median: JVM engine {jvm:.2f} ms, Python bundle {python:.2f} ms")
+    print(f"JVM / Python = {jvm / python:.2f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
