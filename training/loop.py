@@ -7,13 +7,12 @@ process with a batch of 2 B as for two with B each: means are divided by the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from emoca_tf.errors import UserError
 from training.checkpoint import State
 from training.config import Config
 from training.machines import workers
@@ -142,13 +141,13 @@ def synchronise_statistics(networks: Mapping[str, Any]) -> None:
 
 
 def distribute(
-    batches: Callable[[tuple[int, int]], tf.data.Dataset], strategy: tf.distribute.Strategy
+    batches: Callable[[tuple[int, int]], Iterable[Batch]], strategy: tf.distribute.Strategy
 ) -> Iterator[Any]:
-    """The data set of this worker's replicas as one iterable.
+    """The batches of this worker's replicas as one iterator.
 
     Args:
         batches: ``(index, count)`` of a shard -> batches of one replica.
-        strategy: one replica gets the plain data set.
+        strategy: one replica gets the plain batches.
 
     Raises:
         UserError: while iterating: the data cannot be read on.
@@ -157,7 +156,7 @@ def distribute(
     count = strategy.num_replicas_in_sync
     here = count // machines
     first = index * here
-    shards = [_unwrapped(batches((first + k, count))) for k in range(here)]
+    shards = [iter(batches((first + k, count))) for k in range(here)]
     if count == 1:
         return shards[0]
 
@@ -169,14 +168,3 @@ def distribute(
             )
 
     return draw()
-
-
-def _unwrapped(dataset: tf.data.Dataset) -> Iterator[Any]:
-    """Iterate; a reader's complaint comes out as it went in, not wrapped by TensorFlow."""
-    try:
-        yield from dataset
-    except tf.errors.OpError as error:
-        message = str(error.message)
-        if "UserError: " not in message:
-            raise
-        raise UserError(message.split("UserError: ", 1)[1].splitlines()[0]) from None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from helpers_data import FACE, Numbers
@@ -12,7 +14,7 @@ from training.datasets.sampling import training_order
 
 
 def take(dataset, count):
-    return [{k: v.numpy() for k, v in batch.items()} for batch in dataset.take(count)]
+    return [{k: v.numpy() for k, v in batch.items()} for batch in islice(dataset, count)]
 
 
 def indices(batch):
@@ -38,6 +40,8 @@ def test_a_batch_has_the_documented_keys_shapes_and_types():
         "arousal": ((4,), "float32"),
         "id": ((4,), "object"),
     }
+    spec = batches(Numbers(5), batch_size=4, seed=0).element_spec
+    assert {k: tuple(v.shape) for k, v in spec.items()} == {k: shape for k, (shape, _) in shapes.items()}
     assert 0 <= batch["image"].min() <= batch["image"].max() <= 1
     assert set(np.unique(batch["mask"])) == {0.0, 1.0}
 

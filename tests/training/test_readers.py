@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -203,9 +204,8 @@ def test_a_damaged_picture_is_reported_and_passed_over(tmp_path):
         draw(tmp_path / f"{name}.png")
     (tmp_path / "b.png").write_bytes((tmp_path / "b.png").read_bytes()[:60])
     report = InputReport()
-    shown = [
-        b["id"].numpy().tolist() for b in batches(unlabelled(tmp_path), batch_size=2, seed=0, report=report).take(2)
-    ]
+    stream = batches(unlabelled(tmp_path), batch_size=2, seed=0, report=report)
+    shown = [b["id"].numpy().tolist() for b in islice(stream, 2)]
     assert shown == [[b"a", b"a"]] * 2
     assert "damaged" in report.bad["b"]
 

@@ -1,8 +1,12 @@
-"""Any :class:`~training.datasets.source.Source` -> an endless (or one-pass) ``tf.data`` stream of batches.
+"""Any :class:`~training.datasets.source.Source` -> an endless (or one-pass) stream of batches of tensors.
 
 Batch ``k`` is a pure function of (seed, k, shard), augmentation included: a run resumed at step ``k`` sees exactly what
 an uninterrupted one would, and the shards of ``n`` workers put together are the batch of one worker ``n`` times as
 large. Threads prepare rows ahead of time; OpenCV, NumPy and the renderer's kernels let go of Python's lock.
+
+The threads are Python's, not those of ``tf.data.Dataset.from_generator``: a thread of TensorFlow that asks for Python's
+lock while the interpreter goes down is ended by Python 3.11, and the iterator's destructor then waits for it for ever.
+``element_spec`` is there for who wants a ``tf.data.Dataset`` nevertheless.
 
 A batch is a dict of tensors:
 
@@ -21,13 +25,12 @@ A batch is a dict of tensors:
 
 from __future__ import annotations
 
-import atexit
 import functools
 import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +48,7 @@ from training.datasets.source import Source
 
 LOG = logging.getLogger("emoca_tf.training.data")
 _SUBSTITUTES = 20
+_AHEAD = 4  # batches that are being made or wait to be taken
 _Row = dict[str, Any]
 
 
@@ -74,7 +78,7 @@ def batches(
     ring: int = 1,
     workers: int | None = None,
     report: InputReport | None = None,
-) -> tf.data.Dataset:
+) -> Batches:
     """Batches of a source.
 
     Args:
@@ -108,18 +112,42 @@ def batches(
     else:
         maker = _EvaluationRows(source, seed)
     maker.report = report
-    template = _template(source, seed)
+    return Batches(maker, _template(source, seed), batch_size, start_step, shard, workers or cores(), full=training)
 
-    def generate() -> Iterator[_Row]:
-        yield from _prefetched(maker, template, batch_size, start_step, shard, workers or cores())
 
-    leading = batch_size if training else None
-    signature = {k: tf.TensorSpec((leading, *v.shape), tf.as_dtype(v.dtype)) for k, v in template.items()}
-    signature["id"] = tf.TensorSpec((leading,), tf.string)
-    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(2)
-    options = tf.data.Options()
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF  # shard= does it
-    return dataset.with_options(options)
+class Batches:
+    """An iterable of batches; every iteration starts anew at the first one. Made by :func:`batches`.
+
+    Attributes:
+        element_spec: name -> ``tf.TensorSpec``, as of a ``tf.data.Dataset``.
+    """
+
+    def __init__(
+        self,
+        maker: _Rows,
+        template: _Row,
+        batch_size: int,
+        start_step: int,
+        shard: tuple[int, int],
+        workers: int,
+        full: bool,
+    ) -> None:
+        self._maker, self._template, self._batch_size = maker, template, batch_size
+        self._start_step, self._shard, self._workers = start_step, shard, workers
+        leading = batch_size if full else None
+        self.element_spec = {k: tf.TensorSpec((leading, *v.shape), v.dtype) for k, v in template.items()}
+        self.element_spec["id"] = tf.TensorSpec((leading,), tf.string)
+
+    def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
+        """Tensors of the next batch, and the next, ...
+
+        Raises:
+            UserError: while iterating: the data cannot be read on.
+        """
+        arrays = _prefetched(
+            self._maker, self._template, self._batch_size, self._start_step, self._shard, self._workers
+        )
+        return ({name: tf.convert_to_tensor(value) for name, value in batch.items()} for batch in arrays)
 
 
 class _Rows:
@@ -207,19 +235,6 @@ def _template(source: Source, seed: int) -> _Row:
     raise UserError(f"no batch can be made: {why}")
 
 
-_closing = threading.Event()
-_running: set[int] = set()  # generators that execute Python right now
-
-
-@atexit.register
-def _close() -> None:
-    """Keep TensorFlow's threads out of Python while the interpreter goes down; they would hang or crash there."""
-    _closing.set()
-    deadline = time.monotonic() + 5
-    while _running and time.monotonic() < deadline:
-        time.sleep(0.01)
-
-
 @functools.cache
 def _single_threaded_opencv() -> None:
     """Rows are made side by side already; OpenCV's own threads would only get in their way."""
@@ -231,13 +246,11 @@ def _prefetched(
 ) -> Iterator[_Row]:
     """Batches in order; rows of the next ones are made meanwhile by ``workers`` threads."""
     _single_threaded_opencv()
-    ahead = 2 + workers // batch_size
+    ahead = _AHEAD + workers // batch_size
     pending: deque[tuple[_Row, list[Future[bool]]]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="input")
-    me = id(pending)
     try:
-        while not _closing.is_set():
-            _running.add(me)
+        while True:
             while len(pending) < ahead:
                 first = (step * shard[1] + shard[0]) * batch_size
                 length = maker.batch_length(first, batch_size)
@@ -251,21 +264,18 @@ def _prefetched(
                 return
             arrays, futures = pending.popleft()
             done = np.array([future.result() for future in futures])
-            _running.discard(me)
             if done.all():
                 yield arrays
             elif done.any():
                 yield {k: v[done] for k, v in arrays.items()}
-    except RuntimeError as error:
-        if "cannot schedule new futures" not in str(error):  # that one means: the program ends
-            raise
     finally:
-        _running.discard(me)
         pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fill(maker: _Rows, position: int, arrays: _Row, slot: int) -> bool:
     """Write one row into its place; False if there is none."""
+    if not threading.main_thread().is_alive():  # the program ends: what is still queued is not worth waiting for
+        return False
     row = maker(position)
     if row is None:
         return False
@@ -289,12 +299,8 @@ class InputMeter:
         """Share of the time since :meth:`reset` that was spent waiting for input, 0..1."""
         return self.wait_seconds / max(time.perf_counter() - self._started, 1e-9)
 
-    def watch(self, dataset: tf.data.Dataset) -> Iterator[Any]:
-        """Iterate, timing every wait.
-
-        Raises:
-            UserError: if the data cannot be read on, instead of TensorFlow's wrapping of it.
-        """
+    def watch(self, dataset: Iterable[Any]) -> Iterator[Any]:
+        """Iterate, timing every wait."""
         iterator = iter(dataset)
         while True:
             start = time.perf_counter()
@@ -302,11 +308,6 @@ class InputMeter:
                 batch = next(iterator)
             except StopIteration:
                 return
-            except tf.errors.OpError as error:
-                message = str(error.message)
-                if "UserError: " not in message:
-                    raise
-                raise UserError(message.split("UserError: ", 1)[1].splitlines()[0]) from None
             self.wait_seconds += time.perf_counter() - start
             self.steps += 1
             yield batch
