@@ -25,22 +25,10 @@ from emoca_tf.cli import run
 from emoca_tf.errors import UserError
 from emoca_tf.io.atomic import atomic_path
 from emoca_tf.io.npz import write_npz
+from training import published
 from training.config import Config, from_json
 
 BATCH = 16
-PUBLISHED = {
-    "affectnet": (
-        "Published beside it (README of face-analysis/emonet): EmoNet's cleaned AffectNet test set, 8 classes, mean\n"
-        "over picture and mirror image. EmoNet: accuracy 0.75; valence CCC 0.82 PCC 0.82 RMSE 0.29 SAGR 0.84;\n"
-        "arousal CCC 0.75 PCC 0.75 RMSE 0.27 SAGR 0.80. EMOCA's own table (CVPR 2022) is on a split that was never\n"
-        "published, so it is not repeated here."
-    ),
-    "afew-va": "EMOCA's own AFEW-VA table is in the paper (CVPR 2022); its clips were split at random.",
-    "now": (
-        "Published beside it, NoW test, non-metric, mm (median, mean, std): DECA 1.09 1.38 1.18; RingNet 1.21 1.54\n"
-        "1.31; 3DDFA-V2 1.23 1.57 1.39; Deng et al. 1.23 1.54 1.29. EMOCA's shape is DECA's, so its numbers are DECA's."
-    ),
-}
 
 
 def run_config(folder: Path) -> Config:
@@ -264,7 +252,7 @@ def command(**options: Any) -> None:
 
     options["classes"] = int(options["classes"])
     if options["now_folder"]:
-        text = "\n".join([*now(options["now_folder"], options["now_truth"]), PUBLISHED["now"]])
+        text = "\n".join([*now(options["now_folder"], options["now_truth"]), published.NOW])
         click.echo(text)
         return
     if (options["target"] or options["with_geometry"]) and options["run"] is None:
@@ -281,11 +269,12 @@ def command(**options: Any) -> None:
     if options["with_geometry"]:
         found = geometry(Codes(options["run"]), source, options["limit"])
         rows = [f"| {name} | {v['median']:.2f} | {v['mean']:.2f} | {v['std']:.2f} |" for name, v in found.items()]
-        text = "\n".join(["| error, mm | median | mean | std |", "|---|---|---|---|", *rows, "", PUBLISHED["now"]])
+        text = "\n".join(["| error, mm | median | mean | std |", "|---|---|---|---|", *rows, "", published.NOW])
     else:
         kind = options["dataset"].partition(":")[0]
-        text = f"{options['dataset']}\n\n{table(emotion_rows(options, source))}"
-        text += f"\n\n{PUBLISHED[kind]}" if kind in PUBLISHED else ""
+        measured = emotion_rows(options, source)
+        beside = published.beside_emotion(kind, measured, f"{options['dataset']}, {options['classes']} classes")
+        text = "\n\n".join(part for part in (options["dataset"], table(measured), beside) if part)
     click.echo(text)
     if options["out"]:
         with atomic_path(options["out"]) as temporary:

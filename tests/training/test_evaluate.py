@@ -13,6 +13,7 @@ from training import stages
 from training.checkpoint import Progress, State
 from training.config import Config, Weights
 from training.evaluate import main
+from training.published import beside_emotion
 
 TINY = Config(family="mobilenet_v3", data="synthetic", weights=Weights(emotion=0.0), emotion_network="none")
 
@@ -83,6 +84,20 @@ def test_geometry_is_printed_in_millimetres(encoders: Path, capsys: pytest.Captu
     plain = [float(cell) for cell in rows["plain"].split("|")[2:5]]
     aligned = [float(cell) for cell in rows["NoW-style"].split("|")[2:5]]
     assert 1 < aligned[1] < plain[1] < 100  # an untrained network says the mean head
+
+
+def test_published_figures_stand_beside_the_measured_ones() -> None:
+    rows = [("valence", "CCC", 0.5, (0.4, 0.6)), ("expression", "accuracy", 0.625, (0.6, 0.7))]
+    text = beside_emotion("affectnet", rows, "affectnet:A,split=validation, 8 classes")
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
+    assert len({len(row) for row in table}) == 1
+    by_method = {row[0]: dict(zip(table[0], row, strict=True)) for row in table[2:]}
+    assert by_method["EMOCA"]["V CCC"] == "0.77"
+    assert by_method["EMOCA"]["E accuracy"] == "0.68"
+    mine = by_method["measured here: affectnet:A,split=validation, 8 classes"]
+    assert (mine["V CCC"], mine["E accuracy"], mine["A PCC"]) == ("0.50", "0.62", "–")
+    assert "cleaned" in text
+    assert beside_emotion("folder", rows, "folder:F") == ""
 
 
 @pytest.mark.parametrize(
