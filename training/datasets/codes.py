@@ -12,7 +12,7 @@ from emoca_tf.io.npz import read_npz
 from training.datasets.source import Labels, checked_labels
 
 N_JAW = 3
-SIDE = 224
+SIDE = 8  # of its black pictures
 BLANK = {"shape": 100, "tex": 50, "cam": 3, "neck_pose": 3, "eye_pose": 6}
 
 

@@ -10,6 +10,7 @@ from training.config import Config, Weights
 
 config = Config(
     stage="emotion",
+    family="mobilenet_v3",
     emotion_family="default",
     data="2*packed:FACES/mux_train_jpeg.npz,classes=7+5*mosaics:FACES/fer_train.npz,border=0",
     augment="robust",

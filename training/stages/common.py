@@ -66,14 +66,14 @@ class EmotionEye:
         self.model.trainable = False
 
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.model(_large(images), training=False)["features"], tf.float32)
+        return tf.cast(self.model(large(images), training=False)["features"], tf.float32)
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(self.model(_large(images), training=False)["expression"], tf.float32))
+        return tf.nn.softmax(tf.cast(self.model(large(images), training=False)["expression"], tf.float32))
 
 
-def _large(images: tf.Tensor) -> tf.Tensor:
-    """Pictures of a smaller renderer as large as the emotion networks take them."""
+def large(images: tf.Tensor) -> tf.Tensor:
+    """Smaller pictures as large as the emotion networks take them."""
     return images if images.shape[1] == CROP_SIZE else tf.image.resize(images, (CROP_SIZE, CROP_SIZE))
 
 

@@ -58,6 +58,7 @@ class Readout(Stage):
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         few = {name: value[: common.SHOWN] for name, value in batch.items()}
+        few["image"] = common.large(few["image"])  # those of stored codes are small
         codes = self.codes(few)
         seen = self.networks["readout"](readout_code(self.config.readout, codes), training=False)
         first, bars = emotion_pictures(few, seen)
