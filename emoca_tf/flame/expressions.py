@@ -1,7 +1,6 @@
 """Named expressions of the default head: ARKit axes, jaw opening and gaze.
 
-The prototypes follow the action units of the Facial Action Coding System (Ekman, Friesen and Hager 2002): smile
-6+12+25, sad 1+4+15, angry 4+5+7+23, surprise 1+2+5+26, fear 1+2+4+5+20+25, disgust 9+10.
+Emotional ones are portraits of :mod:`emoca_tf.flame.prototypes`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.prototypes import JAW, portrait
 
 
 @dataclass(frozen=True)
@@ -30,31 +30,6 @@ class Expression:
     gaze: tuple[float, float] = (0.0, 0.0)
 
 
-_SAD = {
-    "browInnerUp": 0.9,
-    "browDown": 0.2,
-    "mouthFrown": 0.8,
-    "mouthShrugLower": 0.4,
-    "eyeSquint": 0.2,
-    "eyeBlink": 0.2,
-}
-_ANGRY = {"browDown": 1.0, "eyeSquint": 0.3, "eyeWide": 0.3, "noseSneer": 0.4, "mouthPress": 0.7, "mouthFrown": 0.4}
-_FEAR = {
-    "browInnerUp": 0.9,
-    "browOuterUp": 0.3,
-    "browDown": 0.4,
-    "eyeWide": 0.9,
-    "mouthStretch": 0.7,
-    "mouthLowerDown": 0.3,
-}
-_DISGUST = {
-    "noseSneer": 0.9,
-    "mouthUpperUp": 0.6,
-    "browDown": 0.6,
-    "cheekSquint": 0.4,
-    "eyeSquint": 0.4,
-    "mouthFrown": 0.3,
-}
 _WINK = {
     "eyeBlinkLeft": 1.0,
     "cheekSquintLeft": 0.6,
@@ -62,14 +37,22 @@ _WINK = {
     "mouthSmileRight": 0.3,
     "browDownLeft": 0.2,
 }
+
+
+def _posed(portrait: Mapping[str, float], gaze: tuple[float, float] = (0.0, 0.0), **changes: float) -> Expression:
+    """A portrait of a prototype as an expression, with coefficients (or the jaw) that differ in it."""
+    weights = dict(portrait) | changes
+    return Expression(weights, weights.pop(JAW, 0.0), gaze)
+
+
 EXPRESSIONS: dict[str, Expression] = {
     "neutral": Expression(),
-    "smile": Expression({"mouthSmile": 1.0, "cheekSquint": 0.7, "eyeSquint": 0.3, "mouthUpperUp": 0.2}, jaw=0.05),
-    "sad": Expression(_SAD, gaze=(0.12, 0.0)),
-    "angry": Expression(_ANGRY),
-    "surprise": Expression({"browInnerUp": 0.9, "browOuterUp": 0.9, "eyeWide": 0.8, "mouthFunnel": 0.15}, jaw=0.26),
-    "fear": Expression(_FEAR, jaw=0.07),
-    "disgust": Expression(_DISGUST, jaw=0.02),
+    "smile": _posed(portrait("happy", variant=1), jaw=0.05),
+    "sad": _posed(portrait("sad"), gaze=(0.12, 0.0)),
+    "angry": _posed(portrait("anger"), eyeWide=0.3),
+    "surprise": _posed(portrait("surprise")),
+    "fear": _posed(portrait("fear")),
+    "disgust": _posed(portrait("disgust")),
     "wink": Expression(_WINK),
     "jaw": Expression(jaw=0.34),
 }

@@ -12,6 +12,7 @@ from PIL import Image
 from emoca_tf.cli import group, run
 from emoca_tf.errors import UserError
 from emoca_tf.flame.expressions import EXPRESSIONS, expression_codes
+from emoca_tf.flame.prototypes import PROTOTYPES
 from emoca_tf.flame.head import HeadModel
 
 
@@ -61,3 +62,11 @@ def test_contact_sheet_refuses_what_is_no_picture_name(tmp_path: Path, capsys: p
     assert run(group, "emoca-tf", ["contact-sheet", "-o", str(tmp_path / "sheet.txt")]) == 2
     assert "give a name that ends in .jpg or .png" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_portraits_lie_in_the_range_that_synthetic_faces_are_drawn_from() -> None:
+    shown = [action for variants in PROTOTYPES.values() for actions in variants for action in actions if action.typical]
+    assert len(shown) > 20
+    assert all(action.low <= action.typical <= action.high for action in shown)
+    assert EXPRESSIONS["sad"].weights["browInnerUp"] == 0.9
+    assert EXPRESSIONS["surprise"].jaw == 0.26

@@ -1,95 +1,24 @@
-"""What faces do when they feel something: expression axes, jaw, valence and arousal of the eight classes.
+"""What synthetic faces do when they feel something: expression axes, jaw, valence and arousal of the eight classes.
 
-Recipes follow the action units of the Facial Action Coding System's prototypes (Ekman, Friesen and Hager 2002: happy
-6+12, sad 1+4+15, surprise 1+2+5+26, fear 1+2+4+5+20, disgust 9+10, anger 4+5+7+23, contempt R/L 12+14) in ARKit's axis
-names. Valence and arousal of a class at full strength lie where the circumplex model puts them.
+The classes' movements and their ranges are :data:`emoca_tf.flame.prototypes.PROTOTYPES`; here they are drawn at random.
+Valence and arousal of a class at full strength lie where the circumplex model puts them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from emoca_tf.emotion.circumplex import CIRCUMPLEX
+from emoca_tf.flame.prototypes import JAW, PROTOTYPES, Action
 from training.datasets.source import EXPRESSIONS, UNKNOWN, Labels
 
-
-@dataclass(frozen=True)
-class Action:
-    """One movement: an axis (or a Left/Right pair of axes), its range at full strength, how often it takes part."""
-
-    axis: str
-    low: float
-    high: float
-    probability: float = 1.0
-    one_sided: bool = False
-
-
-JAW = "jaw"  # not an axis: the jaw joint's angle, radians
 MAX_JAW = 0.36
 ASYMMETRY = 0.12
 IDLE_ACTIONS, IDLE_STRENGTH, BLINK = 5, 0.16, 0.06
 
 FREE_BLINK, FREE_ONE_SIDED, FREE_JAW = 0.25, 0.4, 0.4
-
-_A = Action
-RECIPES: dict[str, tuple[tuple[Action, ...], ...]] = {
-    "neutral": ((),),
-    "happy": (
-        (_A("mouthSmile", 0.5, 1.0), _A("cheekSquint", 0.2, 0.8), _A("eyeSquint", 0.1, 0.5), _A(JAW, 0.0, 0.03)),
-        (
-            *(_A("mouthSmile", 0.6, 1.0), _A("cheekSquint", 0.4, 1.0), _A("eyeSquint", 0.2, 0.7)),
-            *(_A("mouthUpperUp", 0.1, 0.5), _A(JAW, 0.06, 0.2), _A("mouthDimple", 0.0, 0.3, 0.5)),
-        ),
-    ),
-    "sad": (
-        (
-            *(_A("browInnerUp", 0.5, 1.0), _A("browDown", 0.0, 0.3), _A("mouthFrown", 0.5, 1.0)),
-            *(_A("mouthShrugLower", 0.1, 0.6, 0.7), _A("eyeSquint", 0.0, 0.4), _A("eyeBlink", 0.1, 0.4, 0.6)),
-            _A("mouthRollLower", 0.0, 0.3, 0.3),
-        ),
-    ),
-    "surprise": (
-        (
-            *(_A("browInnerUp", 0.6, 1.0), _A("browOuterUp", 0.6, 1.0), _A("eyeWide", 0.5, 1.0)),
-            *(_A(JAW, 0.12, MAX_JAW), _A("mouthFunnel", 0.0, 0.35, 0.5)),
-        ),
-    ),
-    "fear": (
-        (
-            *(_A("browInnerUp", 0.6, 1.0), _A("browOuterUp", 0.2, 0.6), _A("browDown", 0.1, 0.45)),
-            *(_A("eyeWide", 0.6, 1.0), _A("mouthStretch", 0.4, 1.0), _A("mouthLowerDown", 0.1, 0.5, 0.6)),
-            _A(JAW, 0.0, 0.16),
-        ),
-    ),
-    "disgust": (
-        (
-            *(_A("noseSneer", 0.6, 1.0), _A("mouthUpperUp", 0.4, 0.9), _A("browDown", 0.3, 0.8)),
-            *(_A("cheekSquint", 0.2, 0.6), _A("eyeSquint", 0.2, 0.6), _A("mouthFrown", 0.1, 0.5, 0.5)),
-            _A(JAW, 0.0, 0.1, 0.4),
-        ),
-    ),
-    "anger": (
-        (
-            *(_A("browDown", 0.7, 1.0), _A("eyeSquint", 0.2, 0.6), _A("noseSneer", 0.0, 0.5, 0.6)),
-            *(_A("mouthPress", 0.4, 1.0), _A("mouthFrown", 0.1, 0.5, 0.6), _A("jawForward", 0.0, 0.4, 0.4)),
-        ),
-        (
-            *(_A("browDown", 0.7, 1.0), _A("eyeWide", 0.1, 0.5, 0.6), _A("noseSneer", 0.3, 0.8)),
-            *(_A("mouthUpperUp", 0.2, 0.6), _A("mouthLowerDown", 0.3, 0.8), _A("mouthStretch", 0.1, 0.5)),
-            _A(JAW, 0.03, 0.2),
-        ),
-    ),
-    "contempt": (
-        (
-            *(_A("mouthSmile", 0.35, 0.8, one_sided=True), _A("mouthDimple", 0.4, 1.0, one_sided=True)),
-            *(_A("eyeSquint", 0.1, 0.4, 0.6), _A("browOuterUp", 0.2, 0.6, 0.4, one_sided=True)),
-        ),
-    ),
-}
-"""Class -> variants -> actions."""
 
 
 def sample_labels(count: int, seed: Sequence[int]) -> tuple[Labels, np.ndarray]:
@@ -126,7 +55,7 @@ class Performer:
         jaw = self._idle(coefficients, rng)
         if expression == UNKNOWN:
             return coefficients, min(jaw + self._free(coefficients, rng), MAX_JAW)
-        variants = RECIPES[EXPRESSIONS[expression]]
+        variants = PROTOTYPES[EXPRESSIONS[expression]]
         side = rng.choice(("Left", "Right"))
         for action in variants[int(rng.integers(len(variants)))]:
             amount = strength * rng.uniform(action.low, action.high) * (rng.random() < action.probability)

@@ -4,24 +4,16 @@ Command: python training/train.py ablation_pretrain --set data=packed:FACES/mux_
 Steps 2 and 3: ablation_without and ablation_with, each from this run. Time: about 5 minutes on 2 cores.
 """
 
-from training.config import Config, Weights
+from dataclasses import replace
 
-config = Config(
-    stage="coarse_pretrain",
-    family="mobilenet_v3",
-    emotion_network="none",
+from training.config import Weights
+from training.recipes import coarse_pretrain_synthetic
+
+config = replace(
+    coarse_pretrain_synthetic.config,
     data="packed:FACES",
     augment="mixed-sources",
-    batch_size=8,
     steps=500,
-    learning_rate=1e-3,
-    schedule="cosine",
-    ema=0.98,
-    clip_norm=1.0,
-    validate_every=250,
-    picture_every=250,
-    checkpoint_every=100,
-    patience=0,
     weights=Weights(
         emotion=0.0, landmarks_mp=10.0, photometric=1.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
         eye_closure_mp=1.0, mouth_closure_mp=1.0, lip_corner_mp=1.0,
