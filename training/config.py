@@ -59,6 +59,7 @@ class Weights:
     deformation: float = 0.0  # how far the true or taught expression moves the vertices otherwise (mm)
     taught: float = 0.0  # distance to the true expression and jaw, or a teacher's
     labels: float = 0.0  # cross-entropy of the label, read linearly from expression and jaw
+    posterior: float = 0.0  # cross-entropy of what the emotion network says of the photo, read as the label is
     points: float = 0.0  # MediaPipe's landmarks in the crop, read linearly from the trunk's features
     hint: float = 0.0  # the emotion network's features of the photo, read linearly from the trunk's
     detail_l1: float = 5.0

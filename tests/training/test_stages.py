@@ -60,7 +60,7 @@ def half_known(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 def test_rows_count_only_for_what_they_know(name: str, half_known: dict[str, tf.Tensor]) -> None:
     stage = stages.build(CASES[name])
     images = tf.Variable(half_known["image"])
-    quiet = replace(CASES[name].weights, photometric=0.0, hint=0.0)
+    quiet = replace(CASES[name].weights, photometric=0.0, hint=0.0, posterior=0.0)
     stage.face.config = replace(CASES[name], weights=quiet)
     with tf.GradientTape() as tape:
         terms = stage.terms(half_known | {"image": images}, tf.constant(0, tf.int64), learning=False)
@@ -107,7 +107,7 @@ CASES = {
     ),
     "mixed": replace(
         MOBILE, stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
-        weights=replace(READ, hint=1.0, points=1.0),
+        weights=replace(READ, hint=1.0, points=1.0, posterior=1.0),
     ),
     "mixed_coarse": replace(MOBILE, stage="coarse", shrink=2, weights=replace(READ, photometric=1.0)),
     "detail": replace(

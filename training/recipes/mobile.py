@@ -13,9 +13,12 @@ config = replace(
     mobile_pretrain.config,
     stage="coarse",
     tied=False,
+    still=True,
     init=("runs/mobile_pretrain",),
     background="input",
-    learning_rate=1e-3,
-    steps=1500,
-    weights=replace(mobile_pretrain.config.weights, emotion=1.0, hint=0.5, labels=0.5, shape_reg=0.0),
+    learning_rate=5e-4,
+    steps=1100,
+    weights=replace(
+        mobile_pretrain.config.weights, emotion=1.0, hint=0.5, labels=0.7, posterior=0.7, shape_reg=0.0, codes=0.0
+    ),
 )

@@ -8,4 +8,8 @@ from dataclasses import replace
 
 from training.recipes import mobile
 
-config = replace(mobile.config, weights=replace(mobile.config.weights, emotion=0.0, hint=0.0, labels=0.0))
+config = replace(
+    mobile.config,
+    steps=400,
+    weights=replace(mobile.config.weights, emotion=0.0, hint=0.0, labels=0.0, posterior=0.0),
+)

@@ -39,7 +39,7 @@ class FaceTerms:
         self.config, self.scene = config, scene
         w = config.weights
         self.draws = bool(w.emotion or w.photometric or w.identity)
-        self.emotion = common.emotion_eye(config) if w.emotion or w.hint else None
+        self.emotion = common.emotion_eye(config) if w.emotion or w.hint or w.posterior else None
         self.deformation = Deformation(scene.model)
         self.readers = readers(config, scene.model)
         self.identity = load_identity(keras, config.identity_network or None) if config.weights.identity else None
@@ -104,10 +104,15 @@ class FaceTerms:
     def _read_terms(self, batch: Batch, codes: Codes, features: tf.Tensor | None, learning: bool) -> dict[str, Term]:
         """What must be readable: the label from the expression; landmarks and emotion features from the trunk."""
         w, terms = self.config.weights, {}
-        if w.labels:
+        if w.labels or w.posterior:
             shown = tf.concat([codes.exp, codes.pose[:, 3:]], 1)
             logits = self.readers["reader"](shown, training=learning)
             terms["labels"] = Term(losses.expression_cross_entropy(batch["expression"], logits), w.labels)
+        if w.posterior and self.emotion is not None:
+            said = tf.stop_gradient(self.emotion.probabilities(batch["image"]))
+            terms["posterior"] = Term(
+                tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(said, logits)), w.posterior
+            )
         if (w.hint or w.points) and features is None:
             raise UserError("weights.hint and weights.points need family=mobilenet_v3: ResNet gives no features")
         if w.points:
@@ -199,7 +204,7 @@ def readers(config: Config, head: HeadModel) -> dict[str, Any]:
     """The linear networks that the configuration needs beside the encoders, by name; they learn with them."""
     networks = {}
     features = keras.Input((TRUNK_FEATURES,), name="features")
-    if config.weights.labels:
+    if config.weights.labels or config.weights.posterior:
         image = keras.Input((head.n_exp + 3,), name="expression_and_jaw")
         networks["reader"] = keras.Model(
             image, keras.layers.Dense(len(EXPRESSIONS), name="linear")(image), name="reader"
