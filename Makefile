@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OPENCV := opencv-python-headless==4.11.0.86
 
-.PHONY: demo test test-slow lint bench clean
+.PHONY: demo test test-slow lint bench clean apk
 
 demo: $(VENV)/.demo
 	$(BIN)/emoca-tf capture sample:astronaut -o out/astronaut
@@ -39,5 +39,12 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(call install,dev)
 	touch $(VENV)/.demo
 
+# The Android app: networks of the embedded weights (or of MODEL=...) into its assets, then a signed, checked APK.
+# Needs a JDK 17 and x86-64 Linux; what the APK is stands in android_demo/build/report.json afterwards.
+MODEL ?=
+apk: $(VENV)/.dev
+	PYTHON=$(BIN)/python android_demo/tools/export_bundle $(MODEL)
+	PYTHON=$(BIN)/python android_demo/tools/build_offline.sh
+
 clean:
-	rm -rf $(VENV) out runs .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) out runs android_demo/build android_demo/engine/build .pytest_cache .mypy_cache .ruff_cache

@@ -16,8 +16,8 @@ android {
         versionName = "0.1.0"
         ndk { abiFilters += listOf("arm64-v8a", "x86_64") }
     }
-    // The engine is plain Kotlin and has no build of its own here: its sources are compiled into the app.
-    sourceSets["main"].kotlin.srcDir("../engine/src/main/kotlin")
+    // plain: what needs no android.*, checked on a desktop JVM. The engine is plain too; its sources become part of the app.
+    sourceSets["main"].kotlin.srcDirs("src/plain/kotlin", "../engine/src/main/kotlin")
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11

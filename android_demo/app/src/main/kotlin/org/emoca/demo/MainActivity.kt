@@ -77,7 +77,8 @@ class MainActivity : Activity(), SessionListener {
         super.onResume()
         visible = true
         screen.head.onResume()
-        if (moment.obstacle in MENDED_BY_RETURN) moment.obstacle = null
+        val mended = moment.obstacle == Situation.PERMISSION_DENIED && mayUseCamera()
+        if (mended || moment.obstacle in MENDED_BY_RETURN) moment.obstacle = null
         openCamera()
     }
 
@@ -103,7 +104,7 @@ class MainActivity : Activity(), SessionListener {
     private fun openCamera() {
         val facts = prepared
         if (!visible || camera != null || facts == null || moment.obstacle?.stops == true && !asking) return
-        if (checkSelfPermission(Manifest.permission.CAMERA) != PackageManager.PERMISSION_GRANTED) return ask()
+        if (!mayUseCamera()) return ask()
         moment.obstacle = null
         moment.faces = -1
         moment.following = false
@@ -115,6 +116,9 @@ class MainActivity : Activity(), SessionListener {
         camera = cameras.open(choice, feed, ::turned) { main.post { cameraFailed(it) } }
         refresh()
     }
+
+    private fun mayUseCamera() =
+        checkSelfPermission(Manifest.permission.CAMERA) == PackageManager.PERMISSION_GRANTED
 
     private fun closeCamera() {
         camera?.close()
@@ -139,6 +143,7 @@ class MainActivity : Activity(), SessionListener {
     override fun onRequestPermissionsResult(request: Int, permissions: Array<String>, results: IntArray) {
         if (request != REQUEST || results.isEmpty()) { // empty: the dialogue was interrupted
             asking = false
+            moment.obstacle = null
             return
         }
         if (results[0] == PackageManager.PERMISSION_GRANTED) {
@@ -230,7 +235,10 @@ class MainActivity : Activity(), SessionListener {
             Controls.Control.RECORD -> record()
             Controls.Control.BACKEND -> session.wantGpu = !session.onGpu
         }
-        renderer.yaw = if (renderer.alone) renderer.yaw else 0f
+        if (!renderer.alone) {
+            renderer.yaw = 0f
+            renderer.pitch = 0f
+        }
         screen.head.requestRender()
         refresh()
     }
@@ -281,6 +289,6 @@ class MainActivity : Activity(), SessionListener {
     private companion object {
         const val FRONT = "front"
         const val REQUEST = 1
-        val MENDED_BY_RETURN = setOf(Situation.PERMISSION_DENIED, Situation.CAMERA_BUSY, Situation.CAMERA_MISSING)
+        val MENDED_BY_RETURN = setOf(Situation.CAMERA_BUSY, Situation.CAMERA_MISSING)
     }
 }

@@ -58,7 +58,8 @@ class Cameras(context: Context) {
 }
 
 /**
- * Pictures of one camera, copied into the feed on a thread of its own. Everything but [close] happens there.
+ * Pictures of one camera, copied into the feed on the cameras' thread. Everything but [close] happens there, one after
+ * the other, so that a camera has let go before the next one opens.
  *
  * @param turned degrees that the screen is turned from its natural position, asked for every picture.
  * @param problem told, on the camera's thread, what came between; the camera is closed by then.
@@ -67,8 +68,7 @@ class CameraSource internal constructor(
     private val manager: CameraManager, private val choice: CameraChoice, private val feed: Feed,
     private val turned: () -> Int, private val problem: (Situation) -> Unit,
 ) {
-    private val thread = HandlerThread("camera").also { it.start() }
-    private val handler = Handler(thread.looper)
+    private val handler = cameraThread
     private val copier = PlaneCopier()
     private val reader = ImageReader.newInstance(choice.size.width, choice.size.height, ImageFormat.YUV_420_888, 3)
     private var device: CameraDevice? = null
@@ -79,10 +79,9 @@ class CameraSource internal constructor(
         handler.post(::open)
     }
 
-    /** Stop; returns at once, the thread ends by itself when the camera has let go. */
+    /** Stop; returns at once. */
     fun close() {
         handler.post(::letGo)
-        thread.quitSafely()
     }
 
     @SuppressLint("MissingPermission") // asked for by the activity; a permission taken back meanwhile is caught
@@ -190,5 +189,8 @@ class CameraSource internal constructor(
 
     private companion object {
         const val FULL_TURN = 360
+
+        /** One for the whole process: a camera that opens while the app goes away still has somebody to close it. */
+        val cameraThread by lazy { Handler(HandlerThread("camera").also { it.start() }.looper) }
     }
 }

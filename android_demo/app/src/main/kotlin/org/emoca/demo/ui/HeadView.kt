@@ -16,7 +16,7 @@ class HeadView(context: Context, val renderer: HeadRenderer) : GLSurfaceView(con
 
     init {
         setEGLContextClientVersion(3)
-        setEGLConfigChooser(8, 8, 8, 0, 24, 0)
+        setEGLConfigChooser(true) // with a depth buffer
         setRenderer(renderer)
         renderMode = RENDERMODE_WHEN_DIRTY
         contentDescription = resources.getString(R.string.head_view_says)

@@ -23,8 +23,8 @@ class HeadMesh(val triangles: IntArray, val vertexCount: Int) {
     }
 
     /**
-     * Normals of the present vertices: the mean of the unit normals of the triangles round a vertex, as the
-     * library's sketches have them. Allocates nothing.
+     * Normals of the present vertices: the mean of the normals of the triangles round a vertex, weighted by their
+     * areas, as the library's renderer has them (`emoca_tf/rendering/normals.py`). Allocates nothing.
      *
      * @param vertices `x y z` of every vertex.
      */
@@ -53,10 +53,9 @@ class HeadMesh(val triangles: IntArray, val vertexCount: Int) {
         val x = uy * wz - uz * wy
         val y = uz * wx - ux * wz
         val z = ux * wy - uy * wx
-        val length = length(x, y, z)
-        add(a, x / length, y / length, z / length)
-        add(b, x / length, y / length, z / length)
-        add(c, x / length, y / length, z / length)
+        add(a, x, y, z)
+        add(b, x, y, z)
+        add(c, x, y, z)
     }
 
     private fun add(at: Int, x: Float, y: Float, z: Float) {
