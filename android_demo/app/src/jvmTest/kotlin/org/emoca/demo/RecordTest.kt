@@ -46,7 +46,7 @@ class RecordTest {
             assertEquals(3, lines.size)
             assertTrue(lines[0].startsWith("seconds,jawOpen,\"say \"\"a\"\", b\",global_x"))
             assertEquals(listOf("0.500000", "0.250000", "0"), lines[2].split(",").take(3))
-            assertEquals(20, lines[1].split(",").size)
+            assertEquals(18, lines[1].split(",").size)
             val text = json.readText()
             assertTrue("\"targets\":[\"jawOpen\",\"say \\\"a\\\", b\"]" in text, text)
             assertTrue("\"times\":[0.00000,0.500000]" in text, text)

@@ -53,7 +53,9 @@ sealed class Json {
         private val BY_CODE_POINT = Comparator<String> { a, b ->
             val p = a.codePoints().toArray()
             val q = b.codePoints().toArray()
-            java.util.Arrays.compare(p, q)
+            // Arrays.compare came with API 33
+            val first = (0 until minOf(p.size, q.size)).firstOrNull { p[it] != q[it] }
+            if (first == null) p.size - q.size else p[first].compareTo(q[first])
         }
 
         private fun quote(text: String, out: StringBuilder) {

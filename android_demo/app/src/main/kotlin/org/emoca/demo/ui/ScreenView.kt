@@ -4,6 +4,7 @@ import android.annotation.SuppressLint
 import android.content.Context
 import android.graphics.Rect
 import android.os.Build
+import android.util.TypedValue
 import android.view.View
 import android.view.ViewGroup
 import android.view.WindowInsets
@@ -38,6 +39,7 @@ class ScreenView(context: Context, val head: HeadView, buttonCount: Int) : ViewG
             button.isAllCaps = false
             button.textSize = TEXT
             button.maxLines = 2
+            button.setAutoSizeTextTypeUniformWithConfiguration(SMALLEST, TEXT.toInt(), 1, TypedValue.COMPLEX_UNIT_SP)
             button.setPadding(0, 0, 0, 0)
             addView(button)
         }
@@ -96,5 +98,6 @@ class ScreenView(context: Context, val head: HeadView, buttonCount: Int) : ViewG
 
     private companion object {
         const val TEXT = 14f
+        const val SMALLEST = 9
     }
 }

@@ -168,24 +168,25 @@ class LiveSession(
     private fun changeRuntime(bundle: Bundle, engine: FaceEngine): FaceEngine? {
         val rest = engine.calibration.baseline
         engine.close()
-        val next = if (wantGpu) onGpu(bundle) else null
+        var reason: String? = null
+        val next = if (wantGpu) onGpu(bundle) { reason = it } else null
         onGpu = next != null
         if (next == null) wantGpu = false
+        reason?.let(listener::gpuRefused)
         val opened = next ?: open(bundle)
         if (rest != null) opened?.calibration?.restore(rest)
         listener.changed()
         return opened
     }
 
-    private fun onGpu(bundle: Bundle): FaceEngine? {
-        val reason = try {
-            val runtime = gpu()
-            SelfTest.complaint(load(golden = true) ?: return null, runtime) ?: return start(bundle, runtime)
-        } catch (error: ModelException) {
-            error.message.orEmpty()
-        }
-        listener.gpuRefused(reason)
-        return null
+    private fun onGpu(bundle: Bundle, refused: (String) -> Unit): FaceEngine? = try {
+        val runtime = gpu()
+        val complaint = SelfTest.complaint(load(golden = true) ?: return null, runtime)
+        complaint?.let(refused)
+        if (complaint == null) start(bundle, runtime) else null
+    } catch (error: ModelException) {
+        refused(error.message.orEmpty())
+        null
     }
 
     private fun step(engine: FaceEngine) {
@@ -204,8 +205,8 @@ class LiveSession(
         val began = System.nanoTime()
         converter.convert(frame.pointAt(yuv), frame.rotation, false, picture)
         val result = engine.process(picture, frame.timestamp * 1e-9)
-        publish(feed, frame, result)
         note(engine, result, System.nanoTime() - began)
+        publish(feed, frame, result)
         listener.changed()
     }
 

@@ -7,7 +7,8 @@ import org.emoca.demo.scene.Area
  * asks it, and so does the script that draws the picture of the layout.
  *
  * Upright: picture above, then the message line, the emotion panel and the buttons. Lying: picture left, the rest
- * right. Buttons are at least 48 dp high and keep their place; the panel scrolls when large text makes it too long.
+ * right. Buttons are at least 48 dp high and keep their place, lower where large text leaves little room; the panel
+ * scrolls when it is too long.
  *
  * @param width of the screen without the system's bars, pixels; likewise [height].
  * @param density pixels a dp.
@@ -33,8 +34,11 @@ class ScreenLayout(val width: Int, val height: Int, val density: Float, val font
         val messageHeight = (MESSAGE_LINES * LINE * textSize).toInt() + gap
         val grid = grid(column.width, buttons)
         val rows = (buttons + grid - 1) / grid
-        val buttonHeight = maxOf(dp(MIN_TOUCH), (2.1f * LINE * textSize).toInt())
-        val bar = rows * (buttonHeight + gap / 2) + gap / 2
+        fun bar(buttonHeight: Int) = rows * (buttonHeight + gap / 2) + gap / 2
+        val others = messageHeight + ((if (lying) LEAST_PANEL else LEAST_PANEL + LEAST_PICTURE) * height).toInt()
+        val roomy = buttonHeight(TWO_LINES)
+        val buttonHeight = if (bar(roomy) + others <= height) roomy else buttonHeight(ONE_LINE)
+        val bar = bar(buttonHeight)
         if (lying) {
             picture = Area(0, 0, column.left, height)
             message = Area(column.left + gap, 0, column.width - 2 * gap, messageHeight)
@@ -50,6 +54,8 @@ class ScreenLayout(val width: Int, val height: Int, val density: Float, val font
     }
 
     fun dp(value: Int): Int = (value * density + 0.5f).toInt()
+
+    private fun buttonHeight(lines: Float) = maxOf(dp(MIN_TOUCH), (lines * LINE * textSize).toInt())
 
     private fun sideWidth(): Int = minOf((0.46f * width).toInt(), maxOf(dp(320), (0.34f * width).toInt()))
 
@@ -69,7 +75,10 @@ class ScreenLayout(val width: Int, val height: Int, val density: Float, val font
         const val WORD = 6.4f
         const val LINE = 1.35f
         const val MESSAGE_LINES = 2
-        const val LEAST_PICTURE = 0.36f
+        const val ONE_LINE = 1.4f
+        const val TWO_LINES = 2.1f
+        const val LEAST_PANEL = 0.12f
+        const val LEAST_PICTURE = 0.26f
         const val MOST_PICTURE = 0.62f
     }
 }
