@@ -1,5 +1,6 @@
 """Measure: emotion from codes or from any features, and geometry. ``python training/evaluate.py --help``.
 
+Of stored codes   ``--dataset codes:CODES/default_fer_dev.npz --readout runs/readout_mobile``
 By the read-out   ``--dataset affectnet:/data/AffectNet,split=validation --run runs/coarse --readout runs/readout``
 Any features      ``--dataset D --features test.npz --train T --train-features train.npz [--dev D --dev-features F]``
 Write features    ``--dataset D --run runs/coarse --extract codes.npz``
@@ -104,17 +105,21 @@ def extract(encoders: Codes, source: Any, target: Path, limit: int) -> None:
     click.echo(f"{len(ids)} x {rows[0].shape[1]} features (expression, jaw): {target}")
 
 
-def by_readout(encoders: Codes, folder: Path, source: Any, limit: int, classes: int) -> list[Any]:
-    """Rows of the table by a trained read-out."""
+def by_readout(encoders: Codes | None, folder: Path, source: Any, limit: int, classes: int) -> list[Any]:
+    """Rows of the table by a trained read-out; without encoders the source brings the codes itself."""
+    from emoca_tf.flame.head import HeadModel
     from training.networks import initialise, readout_code, readout_network
     from training.probe import Split, measured
+    from training.scene import truth_codes
 
-    kind = run_config(folder).readout
-    network = readout_network(encoders.scene.model, kind)
+    config = run_config(folder)
+    kind = config.readout
+    network = readout_network(HeadModel.load(config.head), kind)
     initialise({"readout": network}, [str(folder)])
     kept: dict[str, list[np.ndarray]] = {}
     for batch in pictures(source, limit, "read-out"):
-        seen = network(readout_code(kind, encoders(batch["image"])), training=False)
+        codes = truth_codes(batch) if encoders is None else encoders(batch["image"])
+        seen = network(readout_code(kind, codes), training=False)
         values = {
             "class": seen["expression"].numpy()[:, :classes].argmax(1),
             **{f"predicted {name}": seen[name].numpy()[:, 0] for name in ("valence", "arousal")},
@@ -213,9 +218,11 @@ def emotion_rows(options: dict[str, Any], source: Any) -> list[Any]:
     from training.probe import read_features, split_of
 
     if options["features"] is None:
-        if options["run"] is None or options["readout"] is None:
+        stored = options["dataset"].startswith("codes:")
+        if (options["run"] is None and not stored) or options["readout"] is None:
             raise UserError("give --run and --readout, or --features with --train and --train-features")
-        return by_readout(Codes(options["run"]), options["readout"], source, options["limit"], options["classes"])
+        encoders = None if stored else Codes(options["run"])
+        return by_readout(encoders, options["readout"], source, options["limit"], options["classes"])
     if options["train"] is None or options["train_features"] is None:
         raise UserError("--features needs --train and --train-features to fit the probe on")
 

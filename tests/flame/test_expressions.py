@@ -12,8 +12,8 @@ from PIL import Image
 from emoca_tf.cli import group, run
 from emoca_tf.errors import UserError
 from emoca_tf.flame.expressions import EXPRESSIONS, expression_codes
-from emoca_tf.flame.prototypes import PROTOTYPES
 from emoca_tf.flame.head import HeadModel
+from emoca_tf.flame.prototypes import PROTOTYPES
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from emoca_tf.encoders.mobilenet_v3 import expression_encoder, pose_encoder, sha
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.weights.torch_layout import to_state
-from training import inputs, stages
+from training import evaluate, inputs, stages
 from training.checkpoint import Progress
 from training.config import load_recipe
 from training.datasets.codes import StoredCodes
@@ -51,7 +51,9 @@ def test_stored_codes_come_back_as_they_were(stored: Path) -> None:
         StoredCodes(stored / "bare.npz")
 
 
-def test_the_small_readout_learns_from_stored_codes_and_joins_the_mobile_weights(stored: Path) -> None:
+def test_the_small_readout_learns_from_stored_codes_and_joins_the_mobile_weights(
+    stored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     recipe, _ = load_recipe("readout_mobile")
     data = f"1*codes:{stored / 'mux.npz'}+2*codes:{stored / 'fer.npz'}"
     config = replace(recipe, data=data, batch_size=32, steps=60, learning_rate=3e-3)
@@ -67,6 +69,9 @@ def test_the_small_readout_learns_from_stored_codes_and_joins_the_mobile_weights
     (run / "checkpoints").mkdir(parents=True)
     (run / "config.json").write_text(config.to_json())
     trainer.state().save(run / "checkpoints" / "best.npz", Progress())
+    assert evaluate.main(["--dataset", f"codes:{stored / 'mux.npz'}", "--readout", str(run)]) == 0
+    accuracy = next(line for line in capsys.readouterr().out.splitlines() if "accuracy" in line)
+    assert float(accuracy.split("|")[3]) > 0.9
 
     head = HeadModel.load()
     parts = {

@@ -2,6 +2,7 @@
 
 Command: python benchmarks/emotion.py --data DATA --weights default --readout logreg --save CODES
          python training/train.py readout_mobile --out runs/readout_mobile
+         python training/evaluate.py --dataset codes:CODES/default_fer_dev.npz --readout runs/readout_mobile
 Valence and arousal are derived from the class probabilities (``emoca_tf/emotion/circumplex.py``): the data have none.
 """
 
