@@ -17,7 +17,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE / "build"
@@ -29,6 +36,7 @@ COMPILER = ("kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin
             "kotlin-build-tools-api", "kotlinx-coroutines", "annotations")  # fmt: skip
 RUNTIME = ("tensorflow-lite-jvm", "tensorflow-lite-jvm-linux", "javacpp", "javacpp-linux")
 OLDEST_JDK = 17
+STAMP = ".complete"
 
 
 class EngineError(Exception):
@@ -64,41 +72,60 @@ def path(*parts: Path | list[Path]) -> str:
     return os.pathsep.join(str(entry) for entry in flat)
 
 
-def compile_kotlin(sources: Path, out: Path, class_path: list[Path], friends: Path | None = None) -> Path:
+def compile_kotlin(
+    sources: Path, out: Path, class_path: list[Path], friends: Path | None = None, jdk: int = 11
+) -> Path:
     """Compile a source folder into a folder of classes, unless they are newer than all that they are made of.
+
+    Args:
+        sources: searched for ``.kt`` files.
+        out: replaced as a whole.
+        class_path: archives and folders of classes.
+        friends: folder of classes whose internal parts may be used.
+        jdk: the Java release whose classes may be used and whose machine runs the result.
 
     Raises:
         EngineError: the compiler's messages.
     """
-    files = sorted(sources.rglob("*.kt"))
-    stamp = out / ".complete"
-    made_of = [
-        *files,
-        *(p for p in class_path if p.is_file()),
-        *([friends / ".complete"] if friends else []),
-        Path(__file__),
-    ]
-    if stamp.is_file() and all(entry.stat().st_mtime <= stamp.stat().st_mtime for entry in made_of):
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(out.with_suffix(".lock")):
+        files = sorted(sources.rglob("*.kt"))
+        stamp = out / STAMP
+        made_of = [*files, Path(__file__), *(entry / STAMP if entry.is_dir() else entry for entry in class_path)]
+        changed = [entry.stat().st_mtime for entry in made_of if entry.exists()]
+        if stamp.is_file() and max(changed) <= stamp.stat().st_mtime:
+            return out
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        command = [
+            java(), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path(tool(*COMPILER)),
+            "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-Werror",
+            f"-Xjdk-release={jdk}", "-cp", path(class_path), "-d", str(out),
+        ]  # fmt: skip
+        if friends:
+            command.append(f"-Xfriend-paths={friends}")
+        done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise EngineError(done.stderr.strip() or "the Kotlin compiler failed")
+        stamp.touch()
         return out
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    command = [
-        java(), "-Xmx1g", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", path(tool(*COMPILER)),
-        "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect", "-Werror", "-Xjdk-release=11",
-        "-jvm-target", "11", "-cp", path(class_path), "-d", str(out),
-    ]  # fmt: skip
-    if friends:
-        command.append(f"-Xfriend-paths={friends}")
-    done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise EngineError(done.stderr.strip() or "the Kotlin compiler failed")
-    stamp.touch()
-    return out
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Keep other processes out: tests of several workers build the same folders."""
+    with lock.open("w") as held:
+        if fcntl is not None:
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def compile_engine() -> Path:
-    """Classes of ``src/main``, for every JVM from 11 on and for Android; they need kotlin-stdlib alone."""
-    return compile_kotlin(HERE / "src" / "main" / "kotlin", BUILD / "main", tool("kotlin-stdlib"))
+    """Classes of ``src/main``; they need kotlin-stdlib alone.
+
+    Held to Java 8's classes, since Android before version 9 to 13 lacks later ones that compile without complaint.
+    """
+    return compile_kotlin(HERE / "src" / "main" / "kotlin", BUILD / "main", tool("kotlin-stdlib"), jdk=8)
 
 
 def compile_tests() -> tuple[Path, str]:

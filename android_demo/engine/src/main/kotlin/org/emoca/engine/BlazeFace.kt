@@ -36,12 +36,12 @@ class BlazeFace(
      * @param left of that square; likewise [top].
      */
     fun decode(regressorValues: FloatBuffer, logitValues: FloatBuffer, side: Double, left: Double, top: Double, out: FaceList) {
-        regressorValues.position(0)
+        regressorValues.seek(0)
         regressorValues.get(regressors)
-        regressorValues.position(0)
-        logitValues.position(0)
+        regressorValues.seek(0)
+        logitValues.seek(0)
         logitValues.get(logits)
-        logitValues.position(0)
+        logitValues.seek(0)
         val found = choose()
         suppression.start(found)
         while (true) {

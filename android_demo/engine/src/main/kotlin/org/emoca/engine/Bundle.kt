@@ -130,7 +130,7 @@ class Bundle private constructor(
             if (Manifest.hex(hash.digest()) != entry.sha256) {
                 throw BundleException("$where was changed or damaged (its SHA-256 does not fit); ${Manifest.MEND}")
             }
-            out?.flip()
+            out?.seek(0)
             return out
         }
     }

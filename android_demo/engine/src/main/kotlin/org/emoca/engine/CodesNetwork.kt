@@ -16,9 +16,9 @@ internal class CodesNetwork(bundle: String, stage: String, val runner: TensorRun
 
     fun run() {
         for (i in buffers.indices) {
-            buffers[i].position(0)
+            buffers[i].seek(0)
             buffers[i].put(groups[i])
-            buffers[i].position(0)
+            buffers[i].seek(0)
         }
         runner.run()
     }

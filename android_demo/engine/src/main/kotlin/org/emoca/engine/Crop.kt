@@ -113,9 +113,9 @@ class Crop(val size: Int = 224) {
 
     /** The pixels of the last [cut] once more, for another network. */
     fun repeat(out: FloatBuffer) {
-        out.position(0)
+        out.seek(0)
         out.put(values)
-        out.position(0)
+        out.seek(0)
     }
 
     /** Two neighbours of every crop pixel along an axis, and their weights; 0 outside the picture. */

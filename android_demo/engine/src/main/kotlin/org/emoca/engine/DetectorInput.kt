@@ -64,9 +64,9 @@ class DetectorInput(val size: Int = BlazeFace.SIZE) {
             val at = row * line.size
             for (i in line.indices) values[at + i] = round(sums[i]) / 127.5f - 1f
         }
-        out.position(0)
+        out.seek(0)
         out.put(values)
-        out.position(0)
+        out.seek(0)
     }
 
     private fun shrinkRow(image: RgbImage, x: Int, y: Int, width: Int, border: Int) {

@@ -83,9 +83,9 @@ internal class FaceEncoder(bundle: Bundle, private val codes: Codes, opened: Run
         }
 
         fun copy(): Boolean {
-            values.position(start)
+            values.seek(start)
             values.get(target, at, size)
-            values.position(0)
+            values.seek(0)
             for (i in at until at + size) if (!target[i].isFinite()) return false
             return true
         }

@@ -70,9 +70,9 @@ internal class HeadNetworks(bundle: Bundle, runners: Runners, codes: Codes, mesh
     }
 
     private fun copy(from: FloatBuffer, to: FloatArray) {
-        from.position(0)
+        from.seek(0)
         from.get(to)
-        from.position(0)
+        from.seek(0)
     }
 }
 

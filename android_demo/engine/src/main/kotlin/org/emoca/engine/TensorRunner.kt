@@ -1,5 +1,6 @@
 package org.emoca.engine
 
+import java.nio.Buffer
 import java.nio.ByteBuffer
 import java.nio.FloatBuffer
 
@@ -55,6 +56,11 @@ interface TensorRuntime {
      * @throws ModelException the runtime refuses the file, or its tensors are not float32.
      */
     fun open(model: ByteBuffer): TensorRunner
+}
+
+/** Change the position by `Buffer`'s own method: those of its subclasses exist on Android only since version 9. */
+internal fun Buffer.seek(position: Int) {
+    position(position)
 }
 
 /** A network that cannot be opened or run; one line for people. */

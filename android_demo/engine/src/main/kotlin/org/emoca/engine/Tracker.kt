@@ -43,6 +43,7 @@ internal class Tracker(private val settings: TrackingSettings, private val rule:
         private set
 
     private val box = DoubleArray(4)
+    private val other = DoubleArray(4)
     private val candidate = Crop(rule.size)
     private var sinceDetection = 0
     private var misses = 0
@@ -133,8 +134,6 @@ internal class Tracker(private val settings: TrackingSettings, private val rule:
         }
         return best
     }
-
-    private val other = DoubleArray(4)
 
     private companion object {
         /** Between two frames: growth of the crop's side, and way of its centre in sides. */

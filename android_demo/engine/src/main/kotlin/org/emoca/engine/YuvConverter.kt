@@ -25,6 +25,7 @@ class YuvConverter {
         require(rotation == 0 || rotation == 90 || rotation == 180 || rotation == 270) {
             "pictures are turned by 0, 90, 180 or 270 degrees, not $rotation"
         }
+        require(frame.cropWidth > 0) { "an empty frame" }
         val width = frame.cropWidth
         val height = frame.cropHeight
         val upright = rotation % 180 == 0
@@ -84,9 +85,9 @@ class YuvConverter {
     }
 
     private fun read(plane: ByteBuffer, from: Int, row: ByteArray, bytes: Int) {
-        plane.position(from)
+        plane.seek(from)
         plane.get(row, 0, bytes)
-        plane.position(0)
+        plane.seek(0)
     }
 
     private fun grow(frame: YuvFrame) {
