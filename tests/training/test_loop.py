@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,28 +33,35 @@ def losses(folder: Path) -> list[dict[str, str]]:
     return [{k: v for k, v in row.items() if k not in TIMES} for row in read_metrics(folder / "metrics.csv")]
 
 
-def run_and_kill(folder: Path, kills: int, rng: random.Random) -> int:
-    """Start the toy program until it ends by itself, killing it ``kills`` times; how often it really was killed."""
+@pytest.fixture(scope="module")
+def server() -> Iterator[subprocess.Popen[str]]:
+    """See :func:`toy.serve`."""
     environment = os.environ | {"PYTHONPATH": str(PROGRAM.parents[2]), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen([sys.executable, str(PROGRAM), "--serve"], env=environment, text=True, **pipes) as process:
+        yield process
+        process.stdin.close()  # type: ignore[union-attr]
+
+
+def run_and_kill(server: Any, folder: Path, kills: int, rng: random.Random) -> int:
+    """Train in a folder until it ends by itself, killing it ``kills`` times; how often it really was killed."""
     killed = 0
     while True:
-        process = subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(folder)],
-            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        print(folder, file=server.stdin, flush=True)
+        process = int(server.stdout.readline())
         if killed < kills:
             # From the first step on, so that the kill falls into training, a checkpoint or the files' writing.
             rows = len(read_metrics(folder / "metrics.csv"))
-            while process.poll() is None and len(read_metrics(folder / "metrics.csv")) == rows:
+            while len(read_metrics(folder / "metrics.csv")) == rows and Path(f"/proc/{process}").exists():
                 time.sleep(0.01)
             time.sleep(rng.uniform(0, 0.4))
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                process.communicate()
-                killed += 1
-                continue
-        _, errors = process.communicate()
-        assert process.returncode == 0, errors
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        status = int(server.stdout.readline())
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            killed += 1
+            continue
+        assert status == 0
         return killed
 
 
@@ -72,8 +82,8 @@ def test_a_run_leaves_everything_it_promises(whole: Path) -> None:
     assert "data:image/png" in (whole / "report.html").read_text()
 
 
-def test_killed_runs_resume_bit_for_bit(whole: Path, tmp_path: Path) -> None:
-    assert run_and_kill(tmp_path / "run", 1, random.Random(1)) == 1
+def test_killed_runs_resume_bit_for_bit(whole: Path, server: Any, tmp_path: Path) -> None:
+    assert run_and_kill(server, tmp_path / "run", 1, random.Random(1)) == 1
     assert losses(tmp_path / "run") == losses(whole)
     for name in ("last", "best"):
         ours, theirs = (read_npz(folder / f"checkpoints/{name}.npz") for folder in (tmp_path / "run", whole))
@@ -82,11 +92,11 @@ def test_killed_runs_resume_bit_for_bit(whole: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_twenty_kills_change_nothing(whole: Path, tmp_path: Path) -> None:
+def test_twenty_kills_change_nothing(whole: Path, server: Any, tmp_path: Path) -> None:
     rng, killed = random.Random(0), 0
     for attempt in range(20):
         folder = tmp_path / f"run{attempt}"
-        killed += run_and_kill(folder, 1 + attempt % 2, rng)
+        killed += run_and_kill(server, folder, 1 + attempt % 2, rng)
         assert losses(folder) == losses(whole)
     assert killed >= 20
 

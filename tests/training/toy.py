@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -81,7 +82,28 @@ def toy_run(folder: Path, config: Config = CONFIG, **stage: Any) -> Run:
     return Run("toy", "A toy.", config, folder, lambda c: ToyStage(c, **stage), toy_sources)
 
 
-if __name__ == "__main__":
-    steps = int(sys.argv[2]) if len(sys.argv) > 2 else CONFIG.steps
-    job = toy_run(Path(sys.argv[1]), replace(CONFIG, steps=steps))
+def train(folder: Path, steps: int = CONFIG.steps) -> None:
+    job = toy_run(folder, replace(CONFIG, steps=steps))
     job.train(resume=job.last.exists())
+
+
+def serve() -> None:
+    """For every folder that is read, a forked process that trains there: its id and, when it ends, how it ended.
+
+    Everything is imported once, which is most of a short run's time; TensorFlow is first used in the processes.
+    """
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            train(Path(line.rstrip("\n")))
+            return
+        print(child, flush=True)
+        print(os.waitpid(child, 0)[1], flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--serve":
+        serve()
+    else:
+        train(Path(sys.argv[1]), *map(int, sys.argv[2:]))
