@@ -1,14 +1,8 @@
-"""Ablation, step 3 of 3: the same as ablation_without, plus the emotion loss.
+"""What the emotion loss is worth, one half: the last stage of the embedded model as it is.
 
-Command: python training/train.py ablation_with --set init=runs/ablation --set data=packed:FACES/mux_train_jpeg.npz
+Command: python training/train.py ablation_with --set init=runs/mobile_pretrain --out runs/ablation_with
 """
 
-from dataclasses import replace
+from training.recipes import mobile
 
-from training.recipes import ablation_without
-
-config = replace(
-    ablation_without.config,
-    emotion_network="default",
-    weights=replace(ablation_without.config.weights, emotion=1.0),
-)
+config = mobile.config

@@ -16,8 +16,8 @@ config = replace(
     still=True,
     init=("runs/mobile_pretrain",),
     background="input",
-    learning_rate=4e-4,
-    steps=600,
+    learning_rate=2e-4,
+    steps=500,
     weights=replace(
         mobile_pretrain.config.weights, emotion=1.0, hint=0.5, labels=0.7, posterior=0.7, shape_reg=0.0, codes=0.0
     ),

@@ -3,7 +3,8 @@
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 14000
          python training/train.py mobile_pretrain --out runs/mobile_pretrain
 Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. Shape and
-expression encoder share one trunk here, which halves the time.
+expression encoder share one trunk here, which halves the time. About 80 minutes on 2 cores; docs/mobile-training.md has
+what was tried. Next: mobile.
 """
 
 from training.config import Config, Weights
@@ -19,8 +20,8 @@ config = Config(
     augment="mobile",
     balance_power=0.5,
     batch_size=32,
-    steps=3000,
-    learning_rate=2e-3,
+    steps=8000,
+    learning_rate=6e-4,
     schedule="cosine",
     ema=0.995,
     clip_norm=1.0,
@@ -32,7 +33,7 @@ config = Config(
     weights=Weights(
         emotion=0.0, photometric=0.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
         landmarks_mp=10.0, eye_closure_mp=2.0, mouth_closure_mp=2.0, lip_corner_mp=2.0,
-        codes=0.5, deformation=1.0, taught=3.0, labels=1.0, hint=1.0, points=5.0,
+        codes=0.5, deformation=1.0, taught=3.0, labels=1.0, posterior=0.5, hint=0.7, points=10.0,
         shape_reg=1e-5, exp_reg=0.0, light_reg=0.0,
     ),
 )  # fmt: skip
