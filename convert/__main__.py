@@ -10,7 +10,8 @@ import click
 
 from emoca_tf.cli import run
 
-NETWORKS = ("expression", "pose", "shape", "coarse", "head", "head_small", "emotion", "readout", "detail")
+NETWORKS = ("expression", "pose", "shape", "coarse", "head", "head_small", "emotion", "readout", "detail_encoder",
+            "detail")  # fmt: skip
 RECIPE_NAMES = ("auto", "float32", "float16", "dynamic", "int8", "int16x8", "int8-qat", "mixed")
 
 
@@ -24,9 +25,9 @@ RECIPE_NAMES = ("auto", "float32", "float16", "dynamic", "int8", "int16x8", "int
               help="Folder for the files.")  # fmt: skip
 @click.option("--bundle", type=click.Path(path_type=Path), help="Write everything an app needs into this folder.")
 @click.option("--network", "networks", multiple=True, type=click.Choice((*NETWORKS, "all")),
-              help="What to convert; may be repeated (default: expression; with --bundle: all).")  # fmt: skip
+              help="What to convert; may be repeated (default: all).")  # fmt: skip
 @click.option("--recipe", "recipes", multiple=True, type=click.Choice(RECIPE_NAMES),
-              help="How; may be repeated (default: int8).")  # fmt: skip
+              help="How; may be repeated (default: by network).")  # fmt: skip
 @click.option("--data", default="synthetic", show_default=True, help="Calibration: synthetic, shards, or a folder.")
 @click.option("--data-count", default=128, show_default=True, type=click.IntRange(1), help="Calibration pictures.")
 @click.option("--judge-data", multiple=True, help="Faces to judge on; may be repeated (default: synthetic).")

@@ -10,18 +10,17 @@ from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.errors import UserError
 
 
-def collect(source: Source, wanted: Sequence[str] = (), everything: bool = False) -> dict[str, Network]:
+def collect(source: Source, wanted: Sequence[str] = ()) -> dict[str, Network]:
     """Networks by name.
 
     Args:
         source: the trained networks.
-        wanted: names; empty is the expression encoder, ``all`` is everything there is.
-        everything: without names, take everything.
+        wanted: names; empty or ``all`` is everything there is.
 
     Raises:
         UserError: a network was asked for that the model does not have.
     """
-    names = set(wanted) or ({"all"} if everything else {"expression"})
+    names = set(wanted) or {"all"}
     found = dict(source.networks)
     if names & {"head", "all"}:
         found["head"] = head_network(source.head)

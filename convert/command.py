@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
@@ -11,7 +13,21 @@ from tqdm import tqdm
 from convert.quiet import silent
 from emoca_tf.errors import UserError
 
+if TYPE_CHECKING:
+    from convert.jobs import Result, Workshop
+    from convert.networks import Network
+
 AUTO = ("float32", "float16", "dynamic", "mixed", "int8", "int16x8", "int8-qat")
+POSSIBLE = {
+    "encoder": AUTO, "detail_encoder": AUTO[:-1], "emotion": AUTO[:-1], "readout": ("float32", "float16", "dynamic"),
+    "head": ("float32", "float16"), "detail": AUTO[:-1],
+}  # fmt: skip
+"""Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and the head loses too much by 8 bits."""
+DEFAULT = {
+    "encoder": ("mixed", "int8-qat", "float16"), "detail_encoder": ("mixed", "float16"),
+    "emotion": ("mixed", "float16"), "readout": ("float16",), "head": ("float16",), "detail": ("int8", "float16"),
+}  # fmt: skip
+"""Without ``--recipe`` the first of these that passes."""
 
 
 @dataclass(frozen=True)
@@ -46,31 +62,29 @@ def convert_command(request: Request) -> None:
             raise UserError(f"{folder} is a file; give a folder for the results")
     with silent():  # TensorFlow's native libraries log while they load, whatever the log level
         from convert import report
+        from convert.compatibility import ANDROID
         from convert.collection import collect
-        from convert.jobs import Result, Settings, Workshop, choose, write
+        from convert.jobs import Settings, Workshop, choose, write
         from convert.networks import load_source
     source = load_source(request.model, HeadModel.load(request.head))
-    networks = collect(source, request.networks, everything=request.bundle is not None)
+    networks = collect(source, request.networks)
     settings = Settings(
         calibration=request.data, calibration_count=request.data_count, judge=request.judge_data,
         judge_count=request.judge_count, batch=request.batch, integer_io=request.integer_io,
         qat_steps=request.qat_steps,
     )  # fmt: skip
     click.echo(f"weights: {source.origin} ({source.family}); head: {source.head.name}")
+    if "readout" not in source.networks:
+        click.echo("no emotion read-out in these weights: an app reads the emotion off the picture, with the network "
+                   "'emotion'; train one with: training/train.py readout")  # fmt: skip
     workshop = Workshop(source, settings)
-    results: list[Result] = []
     kept: dict[str, Result] = {}
-    jobs = [(network, recipe) for network in networks.values() for recipe in _recipes(request, network.kind)]
-    with tqdm(jobs, desc="converting", unit="file", leave=False) as bar:
-        for network, recipe in bar:
-            bar.set_postfix_str(f"{network.name} {recipe}")
-
-            def learning(done: int, total: int, loss: float, what: str = f"{network.name} {recipe}") -> None:
-                bar.set_postfix_str(f"{what}, step {done}/{total}, loss {loss:.4f}")
-
-            results.append(workshop.make(network, recipe, learning))
+    results: list[Result] = []
+    with tqdm(networks.values(), desc="converting", unit="network", leave=False) as bar:
+        for network in bar:
+            results += _attempts(workshop, network, request.recipes, bar)
     workshop.time(results)
-    automatic = "auto" in request.recipes
+    automatic = "auto" in request.recipes or not request.recipes
     for name in networks:
         mine = [r for r in results if r.network == name]
         best = choose(mine)
@@ -83,16 +97,19 @@ def convert_command(request: Request) -> None:
     report.write_reports(request.output, workshop, results, chosen, networks)
     click.echo(report.text_table(results))
     for result in results:
-        for reason in [*result.reasons, *(result.verdict.notes if result.verdict else [])]:
+        for reason in [*result.reasons, *(result.verdict.notes if result.verdict else []), *result.obstacles]:
             click.echo(f"{result.network} {result.recipe}: {reason}")
-    if automatic:
+    if "auto" in request.recipes:
         for name, recipe in chosen.items():
             click.echo(f"{name}: {recipe} is the fastest that passes")
     click.echo(f"{request.output}: files, parity.json, parity.html")
     if request.bundle is not None:
         from convert.bundle import write_bundle
 
-        _require(networks.keys() - kept.keys(), request.output)
+        absent = networks.keys() - kept.keys()
+        if absent:
+            raise UserError(f"no bundle: no file of {', '.join(sorted(absent))} passes the gates and runs in TFLite "
+                            f"{ANDROID}; see {request.output / 'parity.html'}")  # fmt: skip
         write_bundle(request.bundle, workshop, kept, networks)
         click.echo(f"{request.bundle}: bundle; try: emoca-tf capture --bundle {request.bundle} sample:astronaut -o out")
     failed = [r for r in results if not r.passed]
@@ -100,14 +117,27 @@ def convert_command(request: Request) -> None:
              request.output)  # fmt: skip
 
 
-def _recipes(request: Request, kind: str) -> tuple[str, ...]:
-    """Recipes for a kind of network: the head and the small code networks lose nothing by half precision."""
-    if kind == "head":
-        asked = tuple(r for r in request.recipes if r in ("float32", "float16"))
-        return asked or ("float16",)
-    if "auto" in request.recipes:
-        return AUTO if kind == "encoder" else tuple(r for r in AUTO if r != "int8-qat")
-    return request.recipes or ("int8",)
+def _attempts(workshop: Workshop, network: Network, asked: Sequence[str], bar: Any) -> list[Result]:
+    """Convert one network by the recipes asked for; without any, by its defaults until one passes."""
+    made: list[Result] = []
+    for recipe in _recipes(asked, network.kind):
+        what = f"{network.name} {recipe}"
+        bar.set_postfix_str(what)
+
+        def learning(done: int, total: int, loss: float, what: str = what) -> None:
+            bar.set_postfix_str(f"{what}, step {done}/{total}, loss {loss:.4f}")
+
+        made.append(workshop.make(network, recipe, learning))
+        if not asked and made[-1].passed:
+            break
+    return made
+
+
+def _recipes(asked: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Recipes to try; what a kind of network cannot have is replaced by its default."""
+    if "auto" in asked:
+        return POSSIBLE[kind]
+    return tuple(recipe for recipe in asked if recipe in POSSIBLE[kind]) or DEFAULT[kind]
 
 
 def _require(failed: set[str], folder: Path) -> None:

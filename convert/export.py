@@ -16,19 +16,21 @@ import tensorflow as tf
 
 from convert.networks import Network
 from convert.quiet import silent
-from convert.selective import half_weights, selective
+from convert.selective import dynamic, half_weights
 from emoca_tf.errors import UserError
 
 RECIPES: dict[str, str] = {
     "float32": "no quantisation",
     "float16": "weights in half precision",
-    "dynamic": "8-bit weights, activations quantised while running",
+    "dynamic": "8-bit weights, activations quantised while running, depthwise convolutions left in float",
     "int8": "8-bit weights and activations, ranges from calibration pictures",
+    "mixed": "int8 with the output layers in half precision",
     "int16x8": "8-bit weights, 16-bit activations",
-    "int8-qat": "int8 after quantisation-aware fine-tuning",
-    "mixed": "8-bit weights where the error stays small, depthwise convolutions left in float",
+    "int8-qat": "mixed after quantisation-aware fine-tuning",
 }
-CALIBRATED = ("int8", "int16x8", "int8-qat")
+CALIBRATED = ("int8", "mixed", "int16x8", "int8-qat")
+OUTPUT_OPS = ("FULLY_CONNECTED", "CONCATENATION", "MINIMUM", "RELU")
+"""What follows the pooling of every encoder: linear layers, clamps (a ReLU of a convolution is part of it)."""
 
 Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
@@ -68,18 +70,33 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
         UserError: the converter refuses, with its own reason; or calibration is missing.
     """
     if recipe not in RECIPES or recipe == "int8-qat":
-        raise ValueError(f"recipe {recipe!r} is not one that this function makes: {[*RECIPES][:-2]} and mixed")
+        raise ValueError(f"recipe {recipe!r} is not one that this function makes: {[*RECIPES][:-1]}")
     if integer_io and recipe != "int8":
         raise UserError(f"--io int8 needs the recipe int8; {recipe} computes with float inputs")
-    if recipe == "mixed":
-        return selective(convert(network, "float32", batch=batch))
+    if recipe == "dynamic":
+        return dynamic(convert(network, "float32", batch=batch))
     if recipe == "float16" and network.kind == "head":
         return half_weights(convert(network, "float32", batch=batch))
     with tempfile.TemporaryDirectory() as folder, silent():
         _saved_model(static(network, batch), network.name, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[network.name])
         configure(converter, recipe, calibration, integer_io)
-        return run(converter, f"{network.name}, {recipe}")
+        if recipe == "mixed":
+            return half_weights(run(lambda: _float_outputs(converter, calibration), f"{network.name}, {recipe}"))
+        return run(converter.convert, f"{network.name}, {recipe}")
+
+
+def _float_outputs(converter: Any, calibration: Any) -> Any:
+    """An int8 file whose :data:`OUTPUT_OPS` stay in float.
+
+    An 8-bit output has 256 steps over the range of its largest axis: a camera whose scale is 9 would move in steps of
+    several pixels.
+    """
+    debug = tf.lite.experimental
+    options = debug.QuantizationDebugOptions(denylisted_ops=list(OUTPUT_OPS))
+    return debug.QuantizationDebugger(
+        converter=converter, debug_dataset=calibration, debug_options=options
+    ).get_nondebug_quantized_model()
 
 
 def configure(converter: Any, recipe: str, calibration: Calibration | None, integer_io: bool = False) -> None:
@@ -103,14 +120,14 @@ def configure(converter: Any, recipe: str, calibration: Calibration | None, inte
             converter.inference_input_type = converter.inference_output_type = tf.int8
 
 
-def run(converter: Any, what: str) -> bytes:
+def run(conversion: Callable[[], Any], what: str) -> bytes:
     """Convert; the converter's refusal becomes one line.
 
     Raises:
         UserError: with the reason.
     """
     try:
-        return bytes(converter.convert())
+        return bytes(conversion())
     except (RuntimeError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{what}: the converter refuses: {_reason(error)}") from None
     except Exception as error:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from convert import benchmark, metadata, parity, qat, trial
+from convert.compatibility import obstacles
 from convert.data import CALIBRATION_SEED, JUDGE_SEED, Faces, calibration, load_faces
 from convert.export import CALIBRATED, convert
 from convert.geometry import EmotionReader, Geometry
@@ -22,6 +23,8 @@ from emoca_tf.io.atomic import atomic_path
 
 Say = Callable[[str], None]
 REJECTED = ".rejected"
+READERS = ("readout", "detail")
+"""Kinds of networks that read what encoders write."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Result:
         found: outputs of the file on the judge's faces.
         latency: milliseconds by number of threads.
         operations: kinds of operations and delegate partitions.
+        obstacles: why the phone's runtime cannot run the file, see :mod:`convert.compatibility`.
     """
 
     network: str
@@ -80,6 +84,7 @@ class Result:
     found: parity.Outputs | None = None
     latency: dict[str, dict[str, float]] | None = None
     operations: Mapping[str, Any] | None = None
+    obstacles: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -96,7 +101,9 @@ class Result:
         if self.refused:
             return entry | {"refused": self.refused}
         assert self.verdict is not None
-        return entry | parity.as_json(self.verdict) | {"latency_ms": self.latency, **(self.operations or {})}
+        return entry | parity.as_json(self.verdict) | {
+            "latency_ms": self.latency, "obstacles": self.obstacles, **(self.operations or {})
+        }  # fmt: skip
 
 
 class Workshop:
@@ -139,12 +146,41 @@ class Workshop:
         """What the judge feeds: faces to image networks, drawn codes to the others."""
         if "image" in network.inputs:
             return {"image": np.concatenate([faces.images for faces in self.judge_faces])}
+        if network.kind in READERS:
+            return self._read(network, self._judged_codes, sum(map(len, self.judge_faces)), JUDGE_SEED)
         return drawn_codes(network, self.settings.judge_count, JUDGE_SEED, self.source.head.exp_range)
+
+    @cached_property
+    def _judged_codes(self) -> parity.Outputs:
+        return self._codes([self.reference(encoder) for encoder in self._encoders()])
+
+    @cached_property
+    def _calibration_codes(self) -> parity.Outputs:
+        pictures = {"image": self.calibration_faces.images}
+        return self._codes([parity.reference_outputs(encoder, pictures) for encoder in self._encoders()])
+
+    def _encoders(self) -> list[Network]:
+        return [n for n in self.source.networks.values() if n.kind in ("encoder", "detail_encoder")]
+
+    def _codes(self, outputs: list[parity.Outputs]) -> parity.Outputs:
+        """What the float encoders say about the same faces, as codes by name; only what they say completely."""
+        found = {name: value for part in outputs for name, value in part.items()}
+        if "codes" in found or {"global", "jaw"} <= found.keys():
+            codes = self.geometry.codes({name: value for name, value in found.items() if name != "detail"})
+            found |= {"shape": codes.shape, "exp": found.get("exp", codes.exp), "pose": codes.pose}
+        return found
+
+    def _read(self, network: Network, codes: parity.Outputs, rows: int, seed: int) -> dict[str, np.ndarray]:
+        """Inputs of a network that reads codes: those of faces, drawn ones where an encoder is missing."""
+        drawn = drawn_codes(network, rows, seed, self.source.head.exp_range)
+        return {name: codes.get(name, value) for name, value in drawn.items()}
 
     def calibration_inputs(self, network: Network) -> dict[str, np.ndarray]:
         """What the ranges are measured on."""
         if "image" in network.inputs:
             return {"image": self.calibration_faces.images}
+        if network.kind in READERS:
+            return self._read(network, self._calibration_codes, len(self.calibration_faces), CALIBRATION_SEED)
         return drawn_codes(network, self.settings.calibration_count, CALIBRATION_SEED, self.source.head.exp_range)
 
     def reference(self, network: Network) -> parity.Outputs:
@@ -179,7 +215,7 @@ class Workshop:
         result.verdict = parity.judge(
             network, recipe, self.reference(network), result.found, self.geometry, emotion, s.gates
         )
-        result.operations = benchmark.operations(result.content)
+        result.operations, result.obstacles = benchmark.operations(result.content), obstacles(result.content)
         return result
 
     def _content(self, network: Network, recipe: str, progress: qat.Progress | None) -> bytes:
@@ -192,10 +228,10 @@ class Workshop:
         tuned = qat.finetuned(
             network, self.learning_faces.images, steps=s.qat_steps, learning_rate=s.qat_rate, progress=progress
         )
-        return convert(tuned, "int8", rows, s.batch, s.integer_io)
+        return convert(tuned, "int8" if s.integer_io else "mixed", rows, s.batch, s.integer_io)
 
     def _calibration_note(self, network: Network) -> dict[str, Any]:
-        if "image" in network.inputs:
+        if "image" in network.inputs or network.kind in READERS:
             return self.calibration_faces.describe()
         return {"origin": "drawn codes", "count": self.settings.calibration_count, "seed": CALIBRATION_SEED}
 
@@ -227,8 +263,8 @@ def drawn_codes(network: Network, count: int, seed: int, exp_range: np.ndarray |
 
 
 def choose(results: list[Result]) -> Result | None:
-    """The fastest file that passed (one thread, minimum); of equals within 5 %, the smallest."""
-    passed = [r for r in results if r.passed and r.latency]
+    """The fastest file that passed and that a phone can run (one thread, minimum); of equals in 5 %, the smallest."""
+    passed = [r for r in results if r.passed and r.latency and not r.obstacles]
     if not passed:
         return None
     best = min(r.latency["1"]["min"] for r in passed if r.latency)

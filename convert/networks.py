@@ -9,6 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder, pose_encoder, shape_encoder
 from emoca_tf.encoders.resnet import resnet50_encoder
 from emoca_tf.errors import UserError
@@ -29,7 +32,8 @@ class Network:
         model: the float reference, a Keras 3 functional model.
         outputs: names of the outputs in the order of ``model.outputs``, for models with one unnamed output.
         build: the same network with another Keras module, for quantisation-aware training; None if it has no twin.
-        kind: what the judge measures: ``encoder``, ``head``, ``emotion``, ``readout`` or ``detail``.
+        kind: what the judge measures: ``encoder``, ``head``, ``emotion``, ``readout``, ``detail`` or
+            ``detail_encoder``.
         inputs: input name -> what it is.
         axes: output name -> the names along its last axis.
         labels: class names of an output ``expression``.
@@ -94,10 +98,58 @@ def _from_weights(path: Path, head: HeadModel, origin: str) -> Source:
 
     stored = read_npz(checkpoint_of(path))
     family = "mobilenet_v3" if any("expression_encoder" in key for key in stored) else "resnet50"
-    layout = "exp"
-    found = Reconstruction(family, head, layout, shrink=shrink_in(stored))
-    loaded = {line.split(":")[0] for line in initialise(found.models, [str(path)])}
-    return Source(family, _named({n: m for n, m in found.models.items() if n in loaded}, head), head, origin)
+    models = Reconstruction(
+        family, head, "exp", detail=any("D_detail" in key for key in stored), shrink=shrink_in(stored)
+    ).models
+    models |= _optional(stored, path)
+    loaded = {line.split(":")[0] for line in initialise(models, [str(path)])}
+    return Source(family, _named({n: m for n, m in models.items() if n in loaded}, head), head, origin)
+
+
+def _optional(stored: Mapping[str, np.ndarray], path: Path) -> dict[str, Any]:
+    """Emotion network and read-out of the sizes that a weights file or checkpoint holds; empty without them.
+
+    Raises:
+        UserError: an emotion network that none of ours is.
+    """
+    import keras
+
+    from emoca_tf.emotion.default import default_network
+    from emoca_tf.emotion.readout import readout_mlp
+    from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
+
+    builders: dict[int, Callable[[], Any]] = {
+        2048: lambda: emotion_resnet50(keras, "emotion"),
+        960: lambda: emotion_mobilenet(keras, "large", "emotion"),
+        576: lambda: emotion_mobilenet(keras, "small", "emotion"),
+        256: lambda: default_network(keras, "emotion"),
+    }
+    found: dict[str, Any] = {}
+    emotion, readout = _dense_sizes(stored, "emotion"), _dense_sizes(stored, "readout")
+    if emotion:
+        features = emotion[0][0]
+        if features not in builders:
+            known = ", ".join(map(str, builders))
+            raise UserError(f"{path}: the emotion network has {features} features; ours have {known}")
+        found["emotion"] = builders[features]()
+    if readout:
+        inputs, hidden = readout[0]
+        depth = sum(outputs == hidden for _, outputs in readout)
+        found["readout"] = readout_mlp(keras, inputs, hidden, depth, name="readout")
+    return found
+
+
+def _dense_sizes(stored: Mapping[str, np.ndarray], network: str) -> list[tuple[int, int]]:
+    """(inputs, outputs) of a network's linear layers in order, from torch-named arrays or a run's checkpoint."""
+    named = [(key, a) for key, a in stored.items() if key.startswith(f"{network}.") and a.ndim == 2]
+    if named:
+        return [(a.shape[1], a.shape[0]) for _, a in sorted(named, key=lambda item: _numbered(item[0]))]
+    return [a.shape for key, a in sorted(stored.items()) if key.startswith(f"network/{network}/") and a.ndim == 2]
+
+
+def _numbered(key: str) -> list[int]:
+    """Sorts ``model.10.weight`` behind ``model.9.weight``."""
+    return [int(part) for part in key.split(".") if part.isdigit()]
 
 
 def _from_keras(path: Path, head: HeadModel) -> Source:
@@ -111,7 +163,8 @@ def _from_keras(path: Path, head: HeadModel) -> Source:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError, KeyError) as error:
         raise UserError(f"{path} cannot be loaded as a Keras model ({str(error).splitlines()[0][:160]})") from None
-    parts = {name: getattr(model, name) for name in ("E_flame", "E_expression", "E_detail") if hasattr(model, name)}
+    names = ("E_flame", "E_expression", "E_detail", "D_detail")
+    parts = {name: getattr(model, name) for name in names if hasattr(model, name)}
     parts = parts or {model.name: model}
     networks = _named(parts, head)
     if not networks:
@@ -137,13 +190,32 @@ def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
             short, build = mobile[name]
             networks[short] = Network(short, model, "encoder", build=build, axes=axes if short == "expression" else {})
         elif name in ("E_expression", "E_flame"):
-            short, output = ("expression", "exp") if name == "E_expression" else ("coarse", "codes")
-            width = int(model.output.shape[-1])
-            if short == "expression" and width != exp:
-                raise UserError(f"E_expression with {width} outputs on a head with {exp} expression axes: convert the "
-                                "layout 'exp' only")  # fmt: skip
-            networks[short] = Network(
-                short, model, "encoder", (output,), lambda k, n=name, w=width: resnet50_encoder(k, w, n),  # type: ignore[misc]
-                axes=axes if short == "expression" else {},
-            )  # fmt: skip
+            networks |= _resnet(name, model, axes, exp)
+        elif name == "emotion":
+            networks[name] = Network(name, model, "emotion", labels=EXPRESSIONS)
+        elif name == "E_detail":
+            networks["detail_encoder"] = Network("detail_encoder", model, "detail_encoder", ("detail",))
+        elif name in ("readout", "D_detail"):
+            from convert.decoders import detail_network, readout_network
+
+            found = readout_network(model, head) if name == "readout" else detail_network(model, head)
+            networks[found.name] = found
     return networks
+
+
+def _resnet(name: str, model: Any, axes: Mapping[str, tuple[str, ...]], exp: int) -> dict[str, Network]:
+    """DECA's coarse encoder or EMOCA's expression encoder.
+
+    Raises:
+        UserError: an expression encoder that also gives jaw or global rotation.
+    """
+    short, output = ("expression", "exp") if name == "E_expression" else ("coarse", "codes")
+    width = int(model.output.shape[-1])
+    if short == "expression" and width != exp:
+        raise UserError(f"E_expression with {width} outputs on a head with {exp} expression axes: convert the layout "
+                        "'exp' only")  # fmt: skip
+
+    def build(keras: ModuleType) -> Any:
+        return resnet50_encoder(keras, width, name)
+
+    return {short: Network(short, model, "encoder", (output,), build, axes=axes if short == "expression" else {})}

@@ -128,6 +128,9 @@ def judge(
                  for n, g in verdict.groups.items())  # fmt: skip
     if network.kind == "encoder":
         errors = _on_the_head(verdict, reference, found, geometry, emotion if network.name == "expression" else None)
+    elif network.kind == "detail":
+        difference = 1e3 * np.abs(reference["displacement"] - found["displacement"]).reshape(len(errors), -1)
+        verdict.vertices, errors = _spread(difference), difference.mean(1)
     elif network.kind == "head":
         difference = 1e3 * np.linalg.norm(reference["vertices"] - found["vertices"], axis=-1)
         verdict.vertices, errors = _spread(difference), difference.mean(1)
@@ -196,7 +199,7 @@ def failures(network: Network, recipe: str, verdict: Verdict, reference: Outputs
             limit = gates.absolute * max(1.0, float(np.abs(reference[name]).max()))
             check(group["max"] <= limit, f"{name}: largest difference {group['max']:.2g} > {limit:.2g}")
         return lines
-    if network.kind == "encoder":
+    if network.kind in ("encoder", "detail_encoder"):
         names = ["exp"] if "exp" in verdict.groups else list(verdict.groups)
         for name in names:
             value = verdict.groups[name]["correlation"]

@@ -1,4 +1,4 @@
-"""Selective quantisation of a float TFLite file with litert-quantizer: the choices TFLiteConverter does not offer."""
+"""Selective quantisation of a TFLite file with litert-quantizer: the choices TFLiteConverter does not offer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOAT_OPS = ("DEPTHWISE_CONV_2D",)
 """Left in float: few weights, and their dynamic 8-bit kernels are slow."""
 
 
-def selective(content: bytes, float_ops: tuple[str, ...] = FLOAT_OPS) -> bytes:
+def dynamic(content: bytes, float_ops: tuple[str, ...] = FLOAT_OPS) -> bytes:
     """8-bit weights with activations quantised while running, except in some kinds of operation.
 
     Raises:
@@ -31,14 +31,14 @@ def selective(content: bytes, float_ops: tuple[str, ...] = FLOAT_OPS) -> bytes:
                 regex=".*", operation_name=qtyping.TFLOperationName(name), algorithm_key="no_quantize"
             )
 
-    return _checked(_quantised(content, prepare), "int8", "mixed")
+    return _checked(_quantised(content, prepare), "int8", "dynamic")
 
 
 def half_weights(content: bytes) -> bytes:
-    """Half-precision weights in the matrix products alone.
+    """Half-precision weights in the matrix products that are still in float.
 
     The head needs it: the converter's own float16 gives a file in which XNNPACK computes a wrong contour row ("gather
-    index out of bounds"), although the plain kernels run it.
+    index out of bounds"), although the plain kernels run it. ``mixed`` needs it for its output layers.
 
     Raises:
         UserError: nothing was quantised.

@@ -38,7 +38,8 @@ class Shot:
         codes: one row of every parameter group.
         vertices: ``[V, 3]`` float32 posed head, metres.
         landmarks: ``[68, 3]`` float32 on the head, metres.
-        emotion: ``expression [8]`` logits, ``valence``, ``arousal``; empty without an emotion network.
+        emotion: ``expression [8]`` logits, ``valence``, ``arousal``: off the codes where the bundle has a read-out,
+            else off the picture; empty where it has neither.
         face: the detection.
         crop: photo pixels -> crop pixels.
         image: ``[224, 224, 3]`` float32 the crop.
@@ -128,9 +129,22 @@ class Bundle:
         )  # fmt: skip
 
     def decode(self, codes: Codes, stage: str = "head") -> dict[str, np.ndarray]:
-        """Codes of one face -> ``vertices [1, V, 3]`` and landmarks, metres; ``head_small`` is the decimated mesh."""
+        """Codes of one face -> ``vertices [1, V, 3]`` and landmarks, metres; ``head_small`` is the decimated mesh.
+
+        Any other stage that takes codes (``readout``) gives its own outputs.
+        """
         model = self.model(stage)
         return model({name: np.asarray(getattr(codes, name)) for name in model.inputs})
+
+    def read_emotion(self, codes: Codes, image: np.ndarray) -> dict[str, np.ndarray]:
+        """``expression [8]`` logits, ``valence [1]``, ``arousal [1]``, see :attr:`Shot.emotion`."""
+        if "readout" in self:
+            read = self.decode(codes, "readout")
+        elif "emotion" in self:
+            read = self.model("emotion")({"image": image[None]})
+        else:
+            return {}
+        return {name: read[name][0] for name in ("expression", "valence", "arousal")}
 
     def look(self, image: np.ndarray, face: blazeface.Detection) -> Shot:
         """Everything about one detected face of a picture ``[H, W, 3]`` uint8 RGB."""
@@ -138,10 +152,7 @@ class Bundle:
         pixels = crop.apply(image)
         codes = self.encode(pixels)
         head = self.decode(codes)
-        emotion = {}
-        if "emotion" in self:
-            read = self.model("emotion")({"image": pixels[None]})
-            emotion = {name: read[name][0] for name in ("expression", "valence", "arousal")}
+        emotion = self.read_emotion(codes, pixels)
         landmarks = head.get("landmarks", np.zeros((1, 0, 3), np.float32))
         return Shot(codes, head["vertices"][0], landmarks[0], emotion, face, crop, pixels)
 
