@@ -70,7 +70,7 @@ def command(tflite: bool, inspect_file: bool, compare: bool, benchmark: bool, ar
     from convert.command import Request, convert_command
 
     convert_command(
-        Request(arguments[0] if arguments else "mobile", output, bundle, networks, recipes, data, data_count,
+        Request(arguments[0] if arguments else "default", output, bundle, networks, recipes, data, data_count,
                 judge_data or ("synthetic",), judge_count, io_type == "int8", batch, qat_steps, head)
     )  # fmt: skip
 

@@ -70,13 +70,16 @@ def write_bundle(folder: Path, workshop: Workshop, kept: Mapping[str, Result], n
             f"a bundle needs pose, shape, expression and head (or coarse, expression and head); "
             f"{workshop.source.origin} gave {', '.join(kept)}"
         )
+    for result in kept.values():
+        if result.obstacles:
+            raise UserError(f"{result.network} {result.recipe} cannot be in a bundle: {result.obstacles[0]}")
     head = workshop.source.head
     with staged_folder(folder) as staged:
         files = _Folder(staged)
         stages = {"detector": files.add(DETECTOR, detector_bytes(), "Apache-2.0 (MediaPipe)")}
         for name, result in kept.items():
             path = f"models/{name}.tflite"
-            stages[name] = files.add(path, result.content, workshop.settings.licence)
+            stages[name] = files.add(path, result.content, workshop.licence(networks[name]))
             files.add(f"models/{name}.json", json.dumps(result.description, indent=1).encode(), "Apache-2.0")
         _add_head(files, head, small="head_small" in kept)
         files.add_array("anchors", "detector/anchors.f32", blazeface.anchors(), "Apache-2.0")

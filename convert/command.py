@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 AUTO = ("float32", "float16", "dynamic", "mixed", "int8", "int16x8", "int8-qat")
 POSSIBLE = {
-    "encoder": AUTO, "detail_encoder": AUTO[:-1], "emotion": AUTO[:-1], "readout": ("float32", "float16", "dynamic"),
+    "encoder": AUTO, "detail_encoder": AUTO[:-1], "emotion": AUTO, "readout": ("float32", "float16", "dynamic"),
     "head": ("float32", "float16"), "detail": AUTO[:-1],
 }  # fmt: skip
 """Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and the head loses too much by 8 bits."""
@@ -62,8 +62,8 @@ def convert_command(request: Request) -> None:
             raise UserError(f"{folder} is a file; give a folder for the results")
     with silent():  # TensorFlow's native libraries log while they load, whatever the log level
         from convert import report
-        from convert.compatibility import ANDROID
         from convert.collection import collect
+        from convert.compatibility import ANDROID
         from convert.jobs import Settings, Workshop, choose, write
         from convert.networks import load_source
     source = load_source(request.model, HeadModel.load(request.head))

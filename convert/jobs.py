@@ -14,6 +14,7 @@ import numpy as np
 from convert import benchmark, metadata, parity, qat, trial
 from convert.compatibility import obstacles
 from convert.data import CALIBRATION_SEED, JUDGE_SEED, Faces, calibration, load_faces
+from convert.equalise import equalised
 from convert.export import CALIBRATED, convert
 from convert.geometry import EmotionReader, Geometry
 from convert.networks import Network, Source
@@ -25,6 +26,8 @@ Say = Callable[[str], None]
 REJECTED = ".rejected"
 READERS = ("readout", "detail")
 """Kinds of networks that read what encoders write."""
+RANGE_FACES = 48
+"""Calibration pictures that channels are equalised on."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,6 @@ class Settings:
         qat_rate: its learning rate.
         qat_count: pictures it learns on.
         gates: limits of the judge.
-        licence: written into the files.
     """
 
     calibration: str = "synthetic"
@@ -55,7 +57,6 @@ class Settings:
     qat_rate: float = 2e-5
     qat_count: int = 256
     gates: parity.Gates = field(default_factory=parity.Gates)
-    licence: str = metadata.LICENCE
 
 
 @dataclass
@@ -189,6 +190,11 @@ class Workshop:
             self._inputs[network.name] = parity.reference_outputs(network, self.judged_inputs(network))
         return dict(self._inputs[network.name])
 
+    def licence(self, network: Network) -> str:
+        """Licence of a network's file: that of the weights, or of the head where it is the head."""
+        binds = self.source.head.licence if network.kind == "head" else self.source.licence
+        return binds or metadata.LICENCE
+
     def make(self, network: Network, recipe: str, progress: qat.Progress | None = None) -> Result:
         """Convert and judge; a refusal is a result, not an error."""
         self.say(f"{network.name}: {recipe}")
@@ -204,9 +210,9 @@ class Workshop:
             return result
         s = self.settings
         calibrated = recipe in CALIBRATED
-        extra = {"calibration": self._calibration_note(network) if calibrated else None}
+        extra = {"calibration": self._calibration_note(network)} if calibrated else {}
         description = metadata.describe(
-            network, TFLiteModel(content), recipe, self.source.origin, s.licence, {k: v for k, v in extra.items() if v}
+            network, TFLiteModel(content), recipe, self.source.origin, self.licence(network), extra
         )
         result.description, result.content = description, metadata.embed(content, description)
         model = TFLiteModel(result.content)
@@ -221,6 +227,8 @@ class Workshop:
     def _content(self, network: Network, recipe: str, progress: qat.Progress | None) -> bytes:
         s = self.settings
         rows = calibration(self.calibration_inputs(network), s.batch) if recipe in CALIBRATED else None
+        if recipe in CALIBRATED and "image" in network.inputs:
+            network = equalised(network, self.calibration_faces.images[:RANGE_FACES])
         if recipe != "int8-qat":
             return convert(network, recipe, rows, s.batch, s.integer_io)
         if network.build is None or "image" not in network.inputs:

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import as_file, files
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from emoca_tf.emotion.recognition import EXPRESSIONS
+from emoca_tf.emotion.default import default_network
+from emoca_tf.emotion.recognition import EXPRESSIONS, emotion_mobilenet, emotion_resnet50
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder, pose_encoder, shape_encoder
 from emoca_tf.encoders.resnet import resnet50_encoder
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
+from emoca_tf.weights.card import Card
+from emoca_tf.weights.presets import preset_file, presets
+from emoca_tf.weights.torch_layout import META
 
-PRESET = "mobile"
-PRESET_FILE = "data/mobile.npz"  # inside emoca_tf.weights: torch-named arrays, prefixed with the networks' names
+PRESET = "default"
+EMOTION_NETWORKS: dict[int, Callable[[ModuleType], Any]] = {
+    2048: lambda keras: emotion_resnet50(keras, "emotion"),
+    960: lambda keras: emotion_mobilenet(keras, "large", "emotion"),
+    576: lambda keras: emotion_mobilenet(keras, "small", "emotion"),
+    256: lambda keras: default_network(keras, "emotion"),
+}
+"""Number of features -> builder of the emotion network that has them."""
 IMAGE = "face crop, RGB in 0..1, 224 x 224 (emoca_tf.faces.crop)"
 
 
@@ -58,34 +67,33 @@ class Source:
         networks: name -> network; the encoders that were found.
         head: the head model.
         origin: where the weights came from, for the reports.
+        licence: what binds whoever uses the weights; empty if the file does not say.
     """
 
     family: str
     networks: dict[str, Network]
     head: HeadModel
     origin: str
+    licence: str = ""
 
 
 def load_source(model: str, head: HeadModel) -> Source:
     """The encoders of a model.
 
     Args:
-        model: ``mobile`` (the embedded weights), a run directory of ``training/``, an ``.npz`` of weights by torch
-            names (``emoca-tf import-weights``), or a ``.keras`` file of :class:`emoca_tf.model.Emoca`.
+        model: name of a preset (``default`` is the embedded mobile weights), a run directory of ``training/``, an
+            ``.npz`` of weights by torch names (``emoca-tf import-weights``), or a ``.keras`` file of
+            :class:`emoca_tf.model.Emoca`.
         head: gives the widths of the codes and the names of their axes.
 
     Raises:
         UserError: nothing there, or nothing in it that can be converted.
     """
-    if model == PRESET:
-        preset = files("emoca_tf.weights") / PRESET_FILE
-        if not preset.is_file():
-            raise UserError(
-                "no embedded mobile weights ship with this version yet; "
-                "give a model: convert --tflite RUN_DIRECTORY (made by training/train.py)"
-            )
-        with as_file(preset) as path:
-            return _from_weights(path, head, "embedded mobile weights")
+    if model == PRESET or model in presets():
+        if not presets():
+            raise UserError("no weights ship with this version; give a model: convert --tflite RUN_DIRECTORY (made by "
+                            "training/train.py)")  # fmt: skip
+        return _from_weights(preset_file(model), head, f"preset {next(iter(presets())) if model == PRESET else model}")
     path = Path(model)
     if path.suffix == ".keras":
         return _from_keras(path, head)
@@ -103,7 +111,8 @@ def _from_weights(path: Path, head: HeadModel, origin: str) -> Source:
     ).models
     models |= _optional(stored, path)
     loaded = {line.split(":")[0] for line in initialise(models, [str(path)])}
-    return Source(family, _named({n: m for n, m in models.items() if n in loaded}, head), head, origin)
+    licence = Card.from_json(stored[META].tobytes(), str(path)).licence if META in stored else ""
+    return Source(family, _named({n: m for n, m in models.items() if n in loaded}, head), head, origin, licence)
 
 
 def _optional(stored: Mapping[str, np.ndarray], path: Path) -> dict[str, Any]:
@@ -114,24 +123,16 @@ def _optional(stored: Mapping[str, np.ndarray], path: Path) -> dict[str, Any]:
     """
     import keras
 
-    from emoca_tf.emotion.default import default_network
     from emoca_tf.emotion.readout import readout_mlp
-    from emoca_tf.emotion.recognition import emotion_mobilenet, emotion_resnet50
 
-    builders: dict[int, Callable[[], Any]] = {
-        2048: lambda: emotion_resnet50(keras, "emotion"),
-        960: lambda: emotion_mobilenet(keras, "large", "emotion"),
-        576: lambda: emotion_mobilenet(keras, "small", "emotion"),
-        256: lambda: default_network(keras, "emotion"),
-    }
     found: dict[str, Any] = {}
     emotion, readout = _dense_sizes(stored, "emotion"), _dense_sizes(stored, "readout")
     if emotion:
-        features = emotion[0][0]
-        if features not in builders:
-            known = ", ".join(map(str, builders))
+        features = max(inputs for inputs, _ in emotion)
+        if features not in EMOTION_NETWORKS:
+            known = ", ".join(map(str, EMOTION_NETWORKS))
             raise UserError(f"{path}: the emotion network has {features} features; ours have {known}")
-        found["emotion"] = builders[features]()
+        found["emotion"] = EMOTION_NETWORKS[features](keras)
     if readout:
         inputs, hidden = readout[0]
         depth = sum(outputs == hidden for _, outputs in readout)
@@ -192,7 +193,8 @@ def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
         elif name in ("E_expression", "E_flame"):
             networks |= _resnet(name, model, axes, exp)
         elif name == "emotion":
-            networks[name] = Network(name, model, "emotion", labels=EXPRESSIONS)
+            features = int(model.output["features"].shape[-1])
+            networks[name] = Network(name, model, "emotion", build=EMOTION_NETWORKS.get(features), labels=EXPRESSIONS)
         elif name == "E_detail":
             networks["detail_encoder"] = Network("detail_encoder", model, "detail_encoder", ("detail",))
         elif name in ("readout", "D_detail"):

@@ -11,6 +11,8 @@ import helpers_convert as helpers
 import numpy as np
 import pytest
 
+from convert.bundle import write_bundle
+from convert.jobs import Result, Settings, Workshop
 from emoca_tf.capture.bundle import Bundle, capture_with_bundle, digest
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
@@ -54,7 +56,7 @@ def test_every_stage_repeats_its_golden_output(bundle_folder):
         for name, value in wanted.items():
             assert np.abs(value).max() > 0
             np.testing.assert_allclose(found[name], value, atol=record["tolerance"], err_msg=f"{stage} {name}")
-    assert seen >= {"detector", "crop", "pose", "shape", "expression", "head", "head_small", "emotion"}
+    assert seen >= {"detector", "crop", "pose", "shape", "expression", "head", "head_small", "emotion", "readout"}
 
 
 def test_a_bundle_gives_the_head_that_keras_gives(bundle_folder):
@@ -62,7 +64,8 @@ def test_a_bundle_gives_the_head_that_keras_gives(bundle_folder):
     image = helpers.face_images()[0]
     bundle = Bundle(bundle_folder)
     codes = bundle.encode(image)
-    out = {k: np.asarray(v) for n in source.networks.values() for k, v in n.model(image[None], training=False).items()}
+    encoders = [n.model for n in source.networks.values() if n.kind == "encoder"]
+    out = {k: np.asarray(v) for model in encoders for k, v in model(image[None], training=False).items()}
     expected = Codes(
         shape=out["shape"], tex=out["tex"], exp=out["exp"], pose=np.concatenate([out["global"], out["jaw"]], 1),
         cam=out["cam"], light=out["light"].reshape(-1, 9, 3), eyelid=out["eyelid"],
@@ -73,6 +76,29 @@ def test_a_bundle_gives_the_head_that_keras_gives(bundle_folder):
     found = bundle.decode(codes)
     np.testing.assert_allclose(found["vertices"], posed.vertices, atol=1e-5)
     np.testing.assert_allclose(found["landmarks"], posed.landmarks2d, atol=1e-5)
+
+
+def test_emotion_is_read_off_the_codes(bundle_folder):
+    bundle = Bundle(bundle_folder)
+    image = helpers.face_images()[0]
+    codes = bundle.encode(image)
+    read = bundle.read_emotion(codes, image)
+    mlp = helpers.tiny_readout().model
+    np.testing.assert_allclose(
+        read["expression"], mlp([codes.exp, codes.pose], training=False)["expression"][0], atol=1e-4
+    )
+    from_picture = bundle.model("emotion")({"image": image[None]})["expression"][0]
+    assert np.abs(read["expression"] - from_picture).max() > 0.1
+
+
+def test_a_file_that_phones_cannot_run_gives_no_bundle(tmp_path):
+    source = helpers.tiny_source()
+    workshop = Workshop(source, Settings(judge_count=4))
+    kept = {name: Result(name, "dynamic", obstacles=["TFLite 2.16.1 does not know X"])
+            for name in ("expression", "pose", "shape", "head")}  # fmt: skip
+    with pytest.raises(UserError, match="does not know X"):
+        write_bundle(tmp_path / "bundle", workshop, kept, {})
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_small_mesh_is_whole(bundle_folder):

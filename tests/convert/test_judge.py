@@ -122,7 +122,8 @@ def tiny_file(tmp_path):
 
 def test_command_converts_judges_and_reports(tiny_file, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["--tflite", str(tiny_file), "--recipe", "float32", "--judge-count", "6", "-o", str(out)]
+    arguments = ["--tflite", str(tiny_file), "--recipe", "float32", "--network", "expression",
+                 "--judge-count", "6", "-o", str(out)]  # fmt: skip
     assert run(command, "convert", arguments) == 0
     names = sorted(p.name for p in out.iterdir())
     assert names == ["expression.float32.json", "expression.float32.tflite", "parity.html", "parity.json"]
@@ -149,7 +150,8 @@ def test_command_converts_judges_and_reports(tiny_file, tmp_path, capsys):
 
 def test_command_fails_when_a_gate_fails(tiny_file, tmp_path, capsys):
     out = tmp_path / "out"
-    arguments = ["--tflite", str(tiny_file), "--recipe", "int8", "--judge-count", "4", "--data-count", "6"]
+    arguments = ["--tflite", str(tiny_file), "--recipe", "int8", "--network", "expression",
+                 "--judge-count", "4", "--data-count", "6"]  # fmt: skip
     assert run(command, "convert", [*arguments, "-o", str(out)]) == 2
     assert sorted(p.name for p in out.iterdir()) == [f"expression.int8.tflite{REJECTED}", "parity.html", "parity.json"]
     seen = capsys.readouterr()
