@@ -63,5 +63,5 @@ def _of_codes(name: str, sizes: dict[str, int], run: Any, labels: tuple[str, ...
     codes = {key: keras.Input((size,), name=key) for key, size in sizes.items()}
     parts = [_Jaw(name="jaw")(value) if key == "pose" else value for key, value in codes.items()]
     outputs = run(keras.layers.Concatenate(name="codes")(parts))
-    model = keras.Model(list(codes.values()), outputs, name=name)
+    model = keras.Model(list(codes.values()), outputs, name=f"{name}_network")  # a code may bear its name
     return Network(name, model, name, inputs={key: _MEANING[key] for key in sizes}, labels=labels)

@@ -145,7 +145,8 @@ def _dense_sizes(stored: Mapping[str, np.ndarray], network: str) -> list[tuple[i
     named = [(key, a) for key, a in stored.items() if key.startswith(f"{network}.") and a.ndim == 2]
     if named:
         return [(a.shape[1], a.shape[0]) for _, a in sorted(named, key=lambda item: _numbered(item[0]))]
-    return [a.shape for key, a in sorted(stored.items()) if key.startswith(f"network/{network}/") and a.ndim == 2]
+    prefix = f"network/{network}/"
+    return [(a.shape[0], a.shape[1]) for key, a in sorted(stored.items()) if key.startswith(prefix) and a.ndim == 2]
 
 
 def _numbered(key: str) -> list[int]:
