@@ -110,7 +110,7 @@ def _listed(tensors: Any) -> list[Any]:
 def _ranges(model: Any, groups: list[_Group], images: np.ndarray) -> Iterator[np.ndarray]:
     """Largest absolute value of every channel, group by group."""
     tensors = [tensor for group in groups for tensor in group.tensors]
-    outputs = keras.Model(model.inputs, tensors)
+    outputs = keras.Model(model.inputs[0], tensors)
     largest: list[np.ndarray] = []
     for start in range(0, len(images), BATCH):
         values = outputs(images[start : start + BATCH], training=False)
