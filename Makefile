@@ -7,7 +7,7 @@ OPENCV := opencv-python-headless==4.11.0.86
 .PHONY: demo test test-slow lint bench clean apk
 
 demo: $(VENV)/.demo
-	$(BIN)/emoca-tf capture sample:astronaut -o out/astronaut
+	$(BIN)/emoca-tf capture sample:astronaut -o out/astronaut  # the embedded encoder; --fit would refine it
 	@echo "Look at out/astronaut/overlay.png"
 
 test: $(VENV)/.dev lint

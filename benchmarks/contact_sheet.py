@@ -86,8 +86,6 @@ def drawn(mobile: Any, scene: Any, images: np.ndarray) -> tuple[np.ndarray, np.n
     for start in range(0, len(images), BATCH):
         batch = tf.constant(images[start : start + BATCH])
         codes = mobile.encode(batch)
-        if scene.model.eyelids is None:
-            codes = codes.replace(eyelid=None)
         view = scene.decode(codes)
         overlays.append(scene.overlay(view, batch).numpy())
         heads.append(scene.shape_image(view, codes).numpy())

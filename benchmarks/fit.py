@@ -22,7 +22,7 @@ from collections import defaultdict
 import numpy as np
 
 from emoca_tf.capture.fit import FitOptions, fit_landmarks
-from emoca_tf.capture.refine import fit_photo
+from emoca_tf.capture.refine import fit_pixels
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
 from emoca_tf.faces.crop import crop_from_landmarks
@@ -114,7 +114,7 @@ def main() -> None:
         start = time.perf_counter()
         options = FitOptions(depth=0.0) if given.landmarks == "truth" else FitOptions()
         first = fit_landmarks(head, landmarks, options)
-        second, _ = fit_photo(head, landmarks, photo, options, start=first)
+        second, _ = fit_pixels(head, landmarks, photo, first, options)
         seconds.append(time.perf_counter() - start)
         rest = Codes(**{name: np.zeros_like(getattr(truth, name)) for name in groups})
         judge.add("rest", rest, truth, None)

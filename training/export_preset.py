@@ -24,8 +24,9 @@ from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.atomic import atomic_path
 from emoca_tf.io.files import sha256_of
 from emoca_tf.io.npz import write_npz
+from emoca_tf.weights import presets as registry
 from emoca_tf.weights.card import Card
-from emoca_tf.weights.presets import FOLDER, REGISTRY, Preset, presets
+from emoca_tf.weights.presets import REGISTRY, Preset, presets
 
 MAX_BYTES = 16 * 2**20  # with head, albedo and default emotion network the package stays below 20 MB
 TOLERANCE = 0.02  # of a code's spread
@@ -84,7 +85,7 @@ def card_of(mobile: Any, config: dict[str, Any], head: HeadModel, sources: Seque
     """The short card inside the file: what it holds, on which head, from which runs."""
     return Card(
         kind="mobile",
-        config=config,
+        config=config | {"eyelids": head.eyelids is not None},
         networks={name: model.count_params() for name, model in mobile.networks.items()},
         title="The mobile model of emoca-tf: MobileNetV3 encoders of pose, identity and expression.",
         licence=licence,
@@ -116,7 +117,7 @@ def _without_folders(spec: str) -> str:
     return "+".join(":".join(part.rsplit("/", 1)[-1] for part in piece.split(":")) for piece in spec.split("+"))
 
 
-def install(path: Path, name: str, card: Card, summary: str, folder: Path = FOLDER) -> Preset:
+def install(path: Path, name: str, card: Card, summary: str, folder: Path | None = None) -> Preset:
     """Copy a weights file beside the registry, write its card for people, and make it the registry's first entry.
 
     Args:
@@ -124,8 +125,9 @@ def install(path: Path, name: str, card: Card, summary: str, folder: Path = FOLD
         name: of the preset.
         card: of the file.
         summary: one line for people.
-        folder: of the registry.
+        folder: of the registry; the package's own if None.
     """
+    folder = folder or registry.FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / f"{name}.npz"
     with atomic_path(target) as temporary:
@@ -138,7 +140,7 @@ def install(path: Path, name: str, card: Card, summary: str, folder: Path = FOLD
         licence="research only (training data)",
         summary=summary,
         head=card.head["name"],
-        sizes={key: value for key, value in card.config.items() if isinstance(value, int)},
+        sizes={key: value for key, value in card.config.items() if type(value) is int},
         card=card.write_beside(target).name,
     )
     others = [asdict(other) for other in presets(folder).values() if other.name != name]
@@ -182,7 +184,7 @@ def command(
     click.echo(f"{output}: {output.stat().st_size:,} bytes, sha256 {sha256_of(output)}")
     if into_package:
         preset = install(output, name, card, summary)
-        click.echo(f"preset '{preset.name}' installed in {FOLDER}")
+        click.echo(f"preset '{preset.name}' installed: {registry.FOLDER / preset.file}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.presets import preset_file, presets
+from training.checkpoint import network_arrays
 from training.config import from_json
 from training.networks import checkpoint_of, initialise
 
@@ -46,6 +47,9 @@ def weights_path(source: str) -> Path:
 def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
     """The networks of one or several sources; later sources win.
 
+    Without a read-out among them, the linear reader of the codes that an encoder's run trained beside it takes its
+    place (``weights.labels``, :mod:`training.stages.face_terms`).
+
     Args:
         sources: names of presets, ``.npz`` files of torch-named arrays, or run directories of ``training/train.py``.
         head: whose codes they must give.
@@ -57,16 +61,25 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
         _check_run(Path(source), head)
     paths = [weights_path(source) for source in sources]
     extras: dict[str, Any] = {}
+    reader: list[np.ndarray] = []
     for path in paths:
-        extras |= _extras(read_npz(path))
-    extras["shrink"] = max(shrink_in(read_npz(path)) for path in paths)
-    mobile = Mobile(keras, head.n_shape, head.n_exp, **extras)
+        stored = read_npz(path)
+        extras |= _extras(stored)
+        extras["shrink"] = max(extras.get("shrink", 1), shrink_in(stored))
+        reader = network_arrays(path, "network/").get("reader", reader)
+    linear = bool(reader) and "readout_inputs" not in extras
+    if linear:
+        extras |= {"readout_inputs": len(reader[0]), "readout_hidden": 0, "readout_depth": 0, "readout_derived": True}
+    mobile = Mobile(keras, head.n_shape, head.n_exp, eyelids=head.eyelids is not None, **extras)
     lines = initialise(mobile.networks, [str(path) for path in paths])
     absent = set(ENCODERS) - {line.partition(":")[0] for line in lines}
     if absent:
         raise UserError(
             f"{', '.join(map(str, sources))}: no {', '.join(sorted(absent))} there; add the run that made it"
         )
+    if linear:
+        mobile.networks["readout"].get_layer("model.0").set_weights(reader)
+        lines.append("readout: the linear reader that the expression encoder was trained with")
     return Found(mobile, lines)
 
 

@@ -18,6 +18,7 @@ from emoca_tf.capture.fit import FitOptions, Progress
 from emoca_tf.capture.morphs import morph_targets
 from emoca_tf.capture.versions import package_versions
 from emoca_tf.codes import UNITS, Codes, axis_names
+from emoca_tf.emotion.reading import Emotion
 from emoca_tf.faces.crop import INFERENCE_SCALE, CropTransform, crop_from_landmarks
 from emoca_tf.faces.detect import Face, detect_faces, select_faces
 from emoca_tf.flame.head import HeadModel
@@ -41,6 +42,7 @@ class Capture:
         landmark_error: mean distance between detected and projected landmarks, pixels of the 224 crop.
         seconds: how long it took, detection and pictures left out.
         method: ``fit``, ``encoder`` or ``encoder, then fit``.
+        emotion: what the weights read from the codes (or from the picture); None without such a network.
     """
 
     codes: Codes
@@ -53,6 +55,7 @@ class Capture:
     landmark_error: float
     seconds: float
     method: str = "fit"
+    emotion: Emotion | None = None
 
     def expression(self) -> dict[str, float]:
         """Expression coefficients by axis name."""
@@ -89,6 +92,7 @@ class Capture:
             },
             "head_model": self.head.identity(),
             "versions": package_versions(),
+            "emotion": None if self.emotion is None else self.emotion.to_json(),
             "landmark_error_px": self.landmark_error if np.isfinite(self.landmark_error) else None,
             "seconds": self.seconds,
         }
@@ -119,12 +123,26 @@ class Capture:
             rows = seam_corners(head.f, head.uv_faces)[0][:, 0]
         targets, weights = morph_targets(head, self.codes) if morphs else ({}, [])
         points = self.crop.resized(overlay.PANEL).points_to_crop(self.landmarks)
-        strip = overlay.contact_strip(self.pictures["photo"], points, self.pictures["over"], self.pictures["shape"])
+        strip = overlay.contact_strip(
+            self.pictures["photo"], points, self.pictures["over"], self.pictures["shape"], self._told()
+        )
         with staged_folder(directory) as folder:
-            write_obj(folder / "head.obj", mesh)
-            write_glb(folder / "head.glb", mesh, {name: target[rows] for name, target in targets.items()}, weights)
+            write_obj(folder / "head.obj", mesh, self._told())
+            write_glb(
+                folder / "head.glb",
+                mesh,
+                {name: target[rows] for name, target in targets.items()},
+                weights,
+                {} if self.emotion is None else {"emotion": self.emotion.to_json()},
+            )
             Image.fromarray(strip).save(folder / "overlay.png")
             (folder / "capture.json").write_text(json.dumps(self.to_json(), indent=1))
+
+    def _told(self) -> str:
+        """The emotion in words; empty where none was read."""
+        if self.emotion is None:
+            return ""
+        return f"emotion: {self.emotion} ({self.emotion.source})"
 
 
 def capture(
@@ -145,7 +163,8 @@ def capture(
         face: ``largest`` or a number, 0 being the largest.
         method: ``auto`` encodes where there are weights and fits otherwise; ``encoder`` insists on weights; ``fit``
             fits landmarks and pixels, from the encoder's codes where weights are given.
-        weights: files of ``emoca-tf import-weights`` or names of presets; empty for the default preset, if one ships.
+        weights: files of ``emoca-tf import-weights`` or names of presets; empty for the default preset on the default
+            head; ``("none",)`` for no encoder at all.
         options: weights of the fit.
         progress: called after every step of the fit.
 
@@ -171,8 +190,8 @@ def capture_all(
 ) -> list[Capture]:
     """Like :func:`capture` for every face of the photo, largest first."""
     model = head if isinstance(head, HeadModel) else HeadModel.load(head)
-    encoder = open_encoder(method, weights, model)
     image = read_image(source)
+    encoder = open_encoder(method, weights, model)
     chosen = select_faces(detect_faces(image), face)
     refine = method == "fit" or encoder is None
     return [_capture_face(image, one, model, encoder, options, refine, progress) for one in chosen]
@@ -219,6 +238,7 @@ def _capture_face(
         pictures=_pictures(head, posed.vertices, codes, texture, crop.resized(overlay.PANEL).apply(image)),
         landmark_error=error,
         seconds=seconds,
+        emotion=encoder.read(small, codes.numpy()) if encoder else None,
         method="fit" if encoder is None else "encoder, then fit" if refine else "encoder",
     )
 

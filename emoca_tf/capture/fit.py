@@ -44,6 +44,7 @@ class FitOptions:
     eyelids: float = 80.0
     lips: float = 80.0
     corners: float = 40.0
+    refine_share: float = 0.25  # of the steps, when an encoder's codes are refined instead of the mean head
     shape_prior: float = 0.006  # x sum of squares / 2
     expression_prior: float = 0.015  # x sum of squares / 2
     expression_sparsity: float = 0.008  # x sum of absolute values
@@ -61,6 +62,7 @@ def fit_landmarks(
     landmarks: np.ndarray,
     options: FitOptions | None = None,
     progress: Progress | None = None,
+    start: Codes | None = None,
 ) -> Codes:
     """Fit a head to the landmarks of one face.
 
@@ -69,6 +71,8 @@ def fit_landmarks(
         landmarks: ``[478, 3]`` crop pixels (224 x 224 crop), z in the same unit, smaller nearer.
         options: weights and step count.
         progress: called after every step.
+        start: an encoder's codes to refine: shape and expression are then held near them instead of near the mean
+            head at rest, so that what landmarks do not show stays as it was encoded.
 
     Returns:
         Codes of one face, NumPy; ``tex`` and ``light`` are at rest (this stage sees no pixels).
@@ -76,12 +80,13 @@ def fit_landmarks(
     Raises:
         UserError: if the head has no MediaPipe landmarks.
     """
-    if "mediapipe" not in head.landmarks or head.mediapipe_indices is None:
-        raise UserError(
-            f"head '{head.name}' has no MediaPipe landmarks; import it with --mediapipe to fit it to photos"
-        )
-    problem = Problem(head, landmarks, options or FitOptions())
-    problem.run(problem.options.steps, progress)
+    options = options or FitOptions()
+    if start is None:
+        problem, steps = Problem(head, landmarks, options), options.steps
+    else:
+        problem = Problem(head, landmarks, options, start, around=start, rate=options.learning_rate / 2)
+        steps = max(1, round(options.refine_share * options.steps))
+    problem.run(steps, progress)
     return problem.codes()
 
 
@@ -93,6 +98,8 @@ class Problem:
         landmarks: likewise.
         options: likewise.
         start: where to start; None for the closed form. A given start needs no settling: all axes are free at once.
+        around: codes that the priors of shape and expression are centred on; None for the mean head at rest.
+        rate: of the first step; by default that of the stage (landmarks without a start, pixels with one).
         pixels: a further loss of ``(vertices [1, V, 3], cam [1, 3])``, see :class:`emoca_tf.capture.pixels.PixelTerm`.
     """
 
@@ -102,9 +109,14 @@ class Problem:
         landmarks: np.ndarray,
         options: FitOptions,
         start: Codes | None = None,
+        around: Codes | None = None,
+        rate: float | None = None,
         pixels: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ) -> None:
-        assert head.mediapipe_indices is not None
+        if "mediapipe" not in head.landmarks or head.mediapipe_indices is None:
+            raise UserError(
+                f"head '{head.name}' has no MediaPipe landmarks; import it with --mediapipe to fit it to photos"
+            )
         self.head, self.options, self.flame = head, options, Flame(head)
         order = [int(i) for i in head.mediapipe_indices]
         target = np.asarray(landmarks, np.float32)[order] / (CROP_SIZE / 2)
@@ -120,7 +132,11 @@ class Problem:
         ]
         self.pixels = pixels
         self._settle = 20.0 if start is None else 0.0
-        self._rate = options.learning_rate if start is None else options.pixel_rate
+        self._rate = rate or (options.learning_rate if start is None else options.pixel_rate)
+        self._centre = {
+            name: tf.zeros((1, size)) if around is None else tf.constant(getattr(around, name), tf.float32)
+            for name, size in (("shape", head.n_shape), ("exp", head.n_exp))
+        }
         values = self._rest() if start is None else start.numpy().to_dict()
         self.variables = {name: tf.Variable(values[name] / _STEP[name]) for name in _STEP}
         self.step = tf.function(self._step)
@@ -181,9 +197,10 @@ class Problem:
                 loss += weight * tf.reduce_mean(
                     tf.abs(_distance(image, first, second) - _distance(self.target, first, second))
                 )
-        loss += tight * o.shape_prior * tf.reduce_sum(v["shape"] ** 2) / 2
-        loss += tight * o.expression_prior * tf.reduce_sum(v["exp"] ** 2) / 2
-        loss += o.expression_sparsity * tf.reduce_sum(tf.abs(v["exp"]))
+        shape, exp = (v[name] - self._centre[name] for name in ("shape", "exp"))
+        loss += tight * o.shape_prior * tf.reduce_sum(shape**2) / 2
+        loss += tight * o.expression_prior * tf.reduce_sum(exp**2) / 2
+        loss += o.expression_sparsity * tf.reduce_sum(tf.abs(exp))
         joints = tf.concat([v["neck_pose"] * 3.0, v["eye_pose"] * 0.3, v["pose"][:, 4:]], 1)
         loss += o.joint_prior * tf.reduce_sum(joints**2)
         return loss if self.pixels is None else loss + self.pixels(posed.vertices, v["cam"])

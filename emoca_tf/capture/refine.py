@@ -60,13 +60,37 @@ def fit_photo(
         photo: ``[224, 224, 3]`` float32 crop in 0..1.
         options: weights and step counts.
         progress: called after every step of each stage, every stage counting anew.
-        start: codes to start from (of an encoder); the landmark stage is then left out.
+        start: codes of an encoder to refine: both stages start from them and stay near them, see
+            :func:`emoca_tf.capture.fit.fit_landmarks`.
 
     Returns:
         Codes of one face (NumPy) and its albedo texture ``[256, 256, 3]`` in 0..1.
     """
     options = options or FitOptions()
-    codes = fit_landmarks(head, landmarks, options, progress) if start is None else start.numpy()
+    codes = fit_landmarks(head, landmarks, options, progress, start)
+    return fit_pixels(head, landmarks, photo, codes, options, progress, around=start)
+
+
+def fit_pixels(
+    head: HeadModel,
+    landmarks: np.ndarray,
+    photo: np.ndarray,
+    codes: Codes,
+    options: FitOptions,
+    progress: Progress | None = None,
+    around: Codes | None = None,
+) -> tuple[Codes, np.ndarray]:
+    """The second stage of :func:`fit_photo`: rounds of appearance and geometry, from ``codes`` of the first.
+
+    Args:
+        head: see :func:`fit_photo`.
+        landmarks: likewise.
+        photo: likewise.
+        codes: where to start.
+        options: likewise.
+        progress: likewise.
+        around: codes that the priors of shape and expression are centred on; None for the mean head at rest.
+    """
     flame, renderer, albedo = Flame(head), renderer_of(head, CROP_SIZE), albedo_of(head)
 
     def dressed(codes: Codes) -> tuple[Codes, np.ndarray, object]:
@@ -78,7 +102,7 @@ def fit_photo(
     if options.pixel_rounds:
         network = emotion.load("default", keras) if options.emotion else None
         pixels = PixelTerm(renderer, photo, options.photometric, options.emotion, network)
-        problem = Problem(head, landmarks, options, start=codes, pixels=pixels)
+        problem = Problem(head, landmarks, options, start=codes, around=around, pixels=pixels)
         for _ in range(options.pixel_rounds):
             pixels.hold(texture, codes, vertices)
             problem.run(options.pixel_steps, progress)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +15,7 @@ import click
 @click.option("--face", default="largest", show_default=True, help="largest, all, or a number (0 is the largest).")
 @click.option("--head", default="default", show_default=True, help="Head model file (.npz).")
 @click.option("--fit", is_flag=True, help="Fit landmarks and pixels, from the encoder's codes where there are weights.")
-@click.option("--weights", multiple=True, help="Encoder weights (emoca-tf import-weights), may be given twice.")
+@click.option("--weights", multiple=True, help="Preset or file of import-weights, also two; none: no encoder.")
 @click.option("--steps", default=400, show_default=True, type=click.IntRange(1, 10_000), help="Steps of the fit.")
 @click.option("--morphs/--no-morphs", default=True, show_default=True, help="Expression axes as morph targets (GLB).")
 @click.option("--bundle", type=click.Path(path_type=Path), help="Use a phone bundle's networks (no TensorFlow).")
@@ -30,8 +32,9 @@ def command(
 ) -> None:
     """Recover the 3D head of PHOTO (a file, or sample:astronaut).
 
-    With encoder weights (of the library or yours) the head is encoded; without, or with --fit, it is fitted to the
-    face's landmarks, colours and emotion. Writes head.obj, head.glb, overlay.png and capture.json.
+    The head is encoded: by the library's own weights, or by yours (--weights). With --fit it is then refined by the
+    face's landmarks, colours and emotion; --weights none fits without an encoder. Writes head.obj, head.glb,
+    overlay.png and capture.json.
     """
     from emoca_tf.io.outputs import require_folder
 
@@ -50,13 +53,16 @@ def command(
         from emoca_tf.capture.api import capture_all
         from emoca_tf.capture.fit import FitOptions
 
-    with tqdm(total=steps, desc="fitting", unit="step", leave=False) as bar:
+    with ExitStack() as stack:
+        bars: list[Any] = []
 
         def progress(done: int, total: int, loss: float) -> None:
+            if not bars:  # an encoder alone takes no steps
+                bars.append(stack.enter_context(tqdm(total=total, desc="fitting", unit="step", leave=False)))
             if done == 1:  # every face and stage starts the bar anew
-                bar.reset(total)
-            bar.update(1)
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+                bars[0].reset(total)
+            bars[0].update(1)
+            bars[0].set_postfix(loss=f"{loss:.3f}", refresh=False)
 
         captures = capture_all(
             photo,
@@ -72,6 +78,8 @@ def command(
         one.save(folder, morphs=morphs)
         click.echo(f"{folder}: head.obj head.glb overlay.png capture.json ({one.seconds:.1f} s, ", nl=False)
         click.echo(f"landmarks within {one.landmark_error:.2f} px of the 224 crop)")
+        if one.emotion is not None:
+            click.echo(f"  emotion: {one.emotion} ({one.emotion.source})")
 
 
 def _with_bundle(photo: str, output: Path, face: str, bundle: Path) -> None:

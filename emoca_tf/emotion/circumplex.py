@@ -6,6 +6,11 @@ model's, the numbers are rounded by hand. They are no measurement; whatever is d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
 CIRCUMPLEX: dict[str, tuple[float, float]] = {
     "neutral": (0.0, 0.0),
     "happy": (0.85, 0.35),
@@ -17,3 +22,8 @@ CIRCUMPLEX: dict[str, tuple[float, float]] = {
     "contempt": (-0.6, 0.3),
 }
 """Class -> valence and arousal at full strength, each -1..1."""
+
+
+def placed(labels: Sequence[str]) -> Any:
+    """``[C, 2]`` float32 valence and arousal of classes: probabilities ``[B, C] @ placed(labels)`` are their mean."""
+    return np.array([CIRCUMPLEX[label] for label in labels], np.float32)

@@ -20,18 +20,19 @@ _TRUNKS = {960: "large", 576: "small", 256: "default"}  # by number of features
 
 
 class Mobile:
-    """The networks of a file of mobile weights; arguments are those that :func:`mobile_config` finds.
+    """The networks of a file of mobile weights; :func:`mobile_config` finds the arguments but ``eyelids``.
 
     Args:
         keras: the Keras module to build with.
         n_shape: identity coefficients.
         n_exp: expression coefficients.
         shrink: of the encoders' pictures, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
+        eyelids: the head has eyelid shapes; without them the encoder's eyelids mean nothing and are left out.
         emotion: trunk of the emotion network: ``large`` or ``small``, ``default`` for the embedded network's
             (:mod:`emoca_tf.emotion.default`); empty for none.
         readout_inputs: length of the read-out's code, see :meth:`readout_code`; 0 for no read-out.
         readout_hidden: width of its hidden layers.
-        readout_depth: their number.
+        readout_depth: their number; 0 reads the classes linearly.
         readout_derived: its valence and arousal are derived from its classes, see
             :func:`emoca_tf.emotion.readout.small_readout`.
 
@@ -48,13 +49,14 @@ class Mobile:
         n_shape: int,
         n_exp: int,
         shrink: int = 1,
+        eyelids: bool = False,
         emotion: str = "",
         readout_inputs: int = 0,
         readout_hidden: int = 0,
         readout_depth: int = 0,
         readout_derived: bool = False,
     ) -> None:
-        self.n_shape, self.n_exp = n_shape, n_exp
+        self.n_shape, self.n_exp, self.eyelids = n_shape, n_exp, eyelids
         self.networks: dict[str, Any] = {
             "pose_encoder": pose_encoder(keras, shrink=shrink),
             "shape_encoder": shape_encoder(keras, n_shape, shrink=shrink),
@@ -75,7 +77,8 @@ class Mobile:
 
     def encode(self, images: Any) -> Codes:
         """``[B, 224, 224, 3]`` RGB 0..1 -> codes (TensorFlow)."""
-        return mobile_codes(*(self.networks[name](images, training=False) for name in ENCODERS))
+        codes = mobile_codes(*(self.networks[name](images, training=False) for name in ENCODERS))
+        return codes if self.eyelids else codes.replace(eyelid=None)
 
     def readout_code(self, codes: Codes) -> Any:
         """What the read-out reads: expression and jaw, with the shape before them if it was trained so."""
@@ -123,7 +126,8 @@ def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     layers = [key for key, shape in shapes.items() if _is_dense(key, shape, "readout.model.")]
     if layers:
         hidden, inputs = shapes["readout.model.0.weight"]
-        config |= {"readout_inputs": inputs, "readout_hidden": hidden, "readout_depth": len(layers) - 1}
+        depth = len(layers) - 1
+        config |= {"readout_inputs": inputs, "readout_hidden": hidden if depth else 0, "readout_depth": depth}
         config["readout_derived"] = "readout.circumplex.weight" in shapes
     return config
 

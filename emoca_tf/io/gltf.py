@@ -82,6 +82,14 @@ def with_morph_targets(glb: bytes, targets: Mapping[str, np.ndarray], weights: S
     return write_glb_bytes(tree, bytes(data))
 
 
+def with_extras(glb: bytes, extras: Mapping[str, Any]) -> bytes:
+    """Add values to the ``extras`` of the first mesh of a GLB (glTF 2.0, section 3.1.1: application-specific data)."""
+    tree, buffer = read_glb(glb)
+    mesh = tree["meshes"][0]
+    mesh["extras"] = {**mesh.get("extras", {}), **extras}
+    return write_glb_bytes(tree, buffer)
+
+
 def _append_sparse(tree: dict[str, Any], data: bytearray, index: np.ndarray, values: np.ndarray, count: int) -> int:
     """Add an accessor of ``count`` zero vectors but for ``values [M, 3]`` at ``index [M]``; returns its number."""
     stored = values.astype("<f4")

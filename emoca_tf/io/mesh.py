@@ -63,7 +63,11 @@ def textured_mesh(
 
 
 def write_glb(
-    path: Path | str, mesh: Any, targets: Mapping[str, np.ndarray] | None = None, weights: Sequence[float] = ()
+    path: Path | str,
+    mesh: Any,
+    targets: Mapping[str, np.ndarray] | None = None,
+    weights: Sequence[float] = (),
+    extras: Mapping[str, Any] | None = None,
 ) -> None:
     """Write one mesh as binary glTF with normals, atomically.
 
@@ -72,22 +76,31 @@ def write_glb(
         mesh: of :func:`textured_mesh` or :func:`plain_mesh`.
         targets: morph targets, see :func:`emoca_tf.io.gltf.with_morph_targets`; the file opens looking like ``mesh``.
         weights: one for each target.
+        extras: JSON values that go into the mesh's ``extras``.
     """
     import trimesh
 
-    from emoca_tf.io.gltf import with_morph_targets
+    from emoca_tf.io.gltf import with_extras, with_morph_targets
 
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name="head", geom_name="head")
     content = scene.export(file_type="glb", include_normals=True)
     if targets:
         content = with_morph_targets(content, targets, weights)
+    if extras:
+        content = with_extras(content, extras)
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)
 
 
-def write_obj(path: Path | str, mesh: Any) -> None:
-    """Write ``name.obj``, last; a textured mesh gets ``name.mtl`` and ``name.png`` beside it."""
+def write_obj(path: Path | str, mesh: Any, comment: str = "") -> None:
+    """Write ``name.obj``, last; a textured mesh gets ``name.mtl`` and ``name.png`` beside it.
+
+    Args:
+        path: the file.
+        mesh: of :func:`textured_mesh` or :func:`plain_mesh`.
+        comment: one line that the file begins with.
+    """
     import trimesh
 
     path = Path(path)
@@ -109,7 +122,7 @@ def write_obj(path: Path | str, mesh: Any) -> None:
         with atomic_path(path.parent / name) as temporary:
             temporary.write_bytes(data)
     with atomic_path(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(f"# {comment}\n{text}" if comment else text)
 
 
 def move_into(source: Path, target: Path) -> None:

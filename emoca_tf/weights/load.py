@@ -37,12 +37,14 @@ class LoadedModel:
         return KINDS[self.card.kind]
 
 
-def load_model(source: Path | str = "default") -> LoadedModel:
+def load_model(source: Path | str = "default", complete: bool = True) -> LoadedModel:
     """Load weights; nothing in the file is executed.
 
     Args:
         source: name of a preset (see :mod:`emoca_tf.weights.presets`), or an ``.npz`` or ``.keras`` file written by
             ``emoca-tf import-weights``.
+        complete: False leaves out what capture does not need, which saves time: the emotion network of mobile weights
+            that have a read-out.
 
     Raises:
         UserError: no such file or preset, damaged, changed, or not ours.
@@ -63,8 +65,12 @@ def load_model(source: Path | str = "default") -> LoadedModel:
         raise UserError(f"{path} is no weights file of ours (no card inside); write one with: emoca-tf import-weights")
     card = Card.from_json(entries.pop(META).tobytes(), str(path))
     kind = _kind(card, path)
+    config = card.config
+    if not complete and kind.name == "mobile" and "readout_inputs" in config:
+        config = {name: value for name, value in config.items() if name != "emotion"}
+        entries = {name: value for name, value in entries.items() if not name.startswith("emotion.")}
     try:
-        model = kind.build(**card.config)
+        model = kind.build(**config)
         fill(kind, model, entries, card.missing)
     except (TypeError, ValueError, UserError) as error:
         raise UserError(f"{path}: weights and card do not fit together ({error}); import them again") from None

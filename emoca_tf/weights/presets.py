@@ -46,15 +46,15 @@ class Preset:
     card: str = ""
 
 
-def presets(folder: Path = FOLDER) -> dict[str, Preset]:
+def presets(folder: Path | None = None) -> dict[str, Preset]:
     """Every preset by name, the default first."""
-    registry = folder / REGISTRY
+    registry = (folder or FOLDER) / REGISTRY
     if not registry.exists():
         return {}
     return {entry["name"]: Preset(**entry) for entry in json.loads(registry.read_text(encoding="utf-8"))}
 
 
-def preset_file(name: str, folder: Path = FOLDER) -> Path:
+def preset_file(name: str, folder: Path | None = None) -> Path:
     """The file of a preset after its size and hash were checked.
 
     Raises:
@@ -67,7 +67,7 @@ def preset_file(name: str, folder: Path = FOLDER) -> Path:
         offered = f"there is {', '.join(known)}" if known else "no weights ship with this version"
         raise UserError(f"no weights called '{name}' ({offered}); give a file written by: emoca-tf import-weights")
     preset = known[name]
-    path = folder / preset.file
+    path = (folder or FOLDER) / preset.file
     if not path.is_file():
         raise UserError(f"the weights '{name}' are missing ({path}); install emoca-tf again")
     if path.stat().st_size != preset.bytes or sha256_of(path) != preset.sha256:

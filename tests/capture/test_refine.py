@@ -13,6 +13,7 @@ from emoca_tf.capture import api, encoded
 from emoca_tf.capture.fit import FitOptions
 from emoca_tf.capture.pixels import PixelTerm
 from emoca_tf.capture.refine import albedo_of, fit_photo
+from emoca_tf.emotion.reading import FROM_CODES, Emotion
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.flame.layer import Flame
 from emoca_tf.rendering.camera import project
@@ -126,6 +127,9 @@ class FakeEncoder:
         self.seen.append(photo)
         return self.codes
 
+    def read(self, photo: np.ndarray, codes: Codes) -> Emotion | None:
+        return Emotion({"happy": 0.75, "sad": 0.25}, 0.5, 0.25, FROM_CODES, derived=True)
+
 
 def test_capture_takes_an_encoders_codes_as_they_are(head: HeadModel, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeEncoder(smiling(head, 0.6))
@@ -136,6 +140,7 @@ def test_capture_takes_an_encoders_codes_as_they_are(head: HeadModel, monkeypatc
     assert not steps
     assert fake.seen[0].shape == (224, 224, 3)
     np.testing.assert_array_equal(result.codes.exp, fake.codes.exp)
+    assert str(result.emotion) == "happy 0.75"
     refined = api.capture(
         "sample:astronaut", head=head, method="fit", options=FitOptions(pixel_rounds=1, pixel_steps=2, emotion=0.0)
     )
@@ -146,6 +151,7 @@ def test_the_seam_says_what_is_missing(head: HeadModel, tmp_path: Path, monkeypa
     monkeypatch.setattr("emoca_tf.weights.presets.presets", dict)
     assert encoded.open_encoder("auto", (), head) is None
     assert encoded.open_encoder("fit", (), head) is None
+    assert encoded.open_encoder("fit", ("none",), head) is None
     with pytest.raises(UserError, match="--weights"):
         encoded.open_encoder("encoder", (), head)
     with pytest.raises(UserError, match="auto, encoder or fit"):
