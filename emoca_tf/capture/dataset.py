@@ -30,14 +30,16 @@ Crop = Callable[[Path], "np.ndarray | None"]
 class BatchEncoder(Protocol):
     """What turns crops into named codes."""
 
-    sizes: Mapping[str, tuple[int, ...]]
-    """Group name -> shape of one row."""
-
     labels: tuple[str, ...]
     """Names of the columns of ``expression_prob``, empty when the encoder gives none."""
 
     fingerprint: str
     """Changes when the weights change; a resumed run must have the same one."""
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[int, ...]]:
+        """Group name -> shape of one row."""
+        ...
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """``[B, 224, 224, 3]`` -> group name -> ``[B, *sizes[name]]``."""

@@ -53,7 +53,8 @@ class CodesEncoder:
             raise UserError(
                 "give one file of code weights (mobile, EMOCA, DECA, SMIRK), one of emotion weights, or one of each"
             )
-        self._codes: Any = codes[0].model if codes else None
+        model: Any = codes[0].model if codes else None
+        self._codes: Any = model
         self._kind = codes[0].card.kind if codes else ""
         self._picture_emotion: Any = emotion[0].model if emotion and emotion[0].card.kind == "emotion" else None
         self._readout: Any = None
@@ -61,10 +62,10 @@ class CodesEncoder:
         if emotion and emotion[0].card.kind == "emodeca":
             self._readout = self._emodeca(emotion[0].model)
         elif self._kind == "mobile" and not emotion:
-            own = self._codes.networks
+            own = model.networks
             self.derived = True  # no measured valence and arousal in their training
             if "readout" in own:
-                self._readout = lambda codes, _: self._codes.read(codes)
+                self._readout = lambda codes, _: model.read(codes)
             else:
                 self._picture_emotion = own.get("emotion")
         self.source = FROM_CODES if self._readout else FROM_PICTURE if self._picture_emotion else ""
