@@ -5,7 +5,7 @@
 
 Layout, emotion panel, matrices, mesh, shading and words are the app's (Kotlin, run on a JVM); head, camera and emotion
 are the bundle's networks' (Python loader). A stand-in is only the look of the buttons, and OpenGL, for which a small
-rasteriser draws. Needs a JDK 17 or newer.
+rasteriser draws. Needs a JDK 17 or newer, and a Japanese font for the second screen.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ SCREENS = (  # words, width, height, size of text, view
     ("values", 450, 975, 1.6, "over"),
 )
 GAP = 24
+CAMERA = np.s_[:400, 75:375]  # of the sample photo: upright, 3 : 4, as a phone's camera sees a face
 
 
 def write_inputs(bundle: Bundle, folder: Path) -> None:
@@ -40,7 +41,7 @@ def write_inputs(bundle: Bundle, folder: Path) -> None:
     Raises:
         UserError: the bundle reads no emotion or finds no face.
     """
-    photo = read_image("sample:astronaut")
+    photo = np.ascontiguousarray(read_image("sample:astronaut")[CAMERA])
     faces = bundle.detect(photo)
     if not faces:
         raise UserError("the bundle's detector finds no face in the sample photo")

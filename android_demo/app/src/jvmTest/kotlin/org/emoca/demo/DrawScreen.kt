@@ -111,10 +111,10 @@ private fun button(pencil: GraphicsPencil, area: Area, text: String, layout: Scr
     pencil.bar(
         area.left + inset, area.top + inset, area.right - inset, area.bottom - inset, 4 * layout.density, 0xFF3A4350.toInt(),
     )
-    val base = area.top + area.height / 2f + 0.35f * layout.textSize
-    pencil.text(
-        text, area.left + area.width / 2f, base, layout.textSize, EmotionPanel.INK, org.emoca.demo.screen.Side.MIDDLE,
-    )
+    var size = layout.textSize // shrinks to fit, as the buttons' text does on a phone
+    while (pencil.width(text, size) > area.width - 4 * inset && size > 1) size *= 0.95f
+    val base = area.top + area.height / 2f + 0.35f * size
+    pencil.text(text, area.left + area.width / 2f, base, size, EmotionPanel.INK, org.emoca.demo.screen.Side.MIDDLE)
 }
 
 /** The app's pencil on a desktop's canvas. */
@@ -140,10 +140,14 @@ class GraphicsPencil(private val g: Graphics2D) : org.emoca.demo.screen.Pencil {
         g.fill(java.awt.geom.Ellipse2D.Float(x - radius, y - radius, 2 * radius, 2 * radius))
     }
 
-    override fun text(text: String, x: Float, y: Float, size: Float, colour: Int, side: org.emoca.demo.screen.Side) {
-        g.color = Color(colour, true)
+    fun width(text: String, size: Float): Int {
         g.font = Font(Font.SANS_SERIF, Font.PLAIN, 12).deriveFont(size)
-        val wide = g.fontMetrics.stringWidth(text)
+        return g.fontMetrics.stringWidth(text)
+    }
+
+    override fun text(text: String, x: Float, y: Float, size: Float, colour: Int, side: org.emoca.demo.screen.Side) {
+        val wide = width(text, size)
+        g.color = Color(colour, true)
         val left = when (side) {
             org.emoca.demo.screen.Side.LEFT -> x
             org.emoca.demo.screen.Side.MIDDLE -> x - wide / 2f

@@ -45,7 +45,9 @@ class PanelWords(
 object EmotionPanel {
     private const val LINE = 1.5f
     private const val NAME_EMS = 5.6f
-    private const val NARROW_EMS = 27f
+    private const val NARROW_EMS = 21f
+    private const val PLANE_EMS = 9.5f
+    private const val PERCENT_EMS = 3.1f
     private const val ROWS = 8
     const val INK = 0xFFE9EDF2.toInt()
     const val FAINT = 0xFF9AA6B4.toInt()
@@ -57,7 +59,7 @@ object EmotionPanel {
     private fun narrow(width: Int, textSize: Float) = width < NARROW_EMS * textSize
 
     private fun planeSide(width: Int, textSize: Float): Float =
-        if (narrow(width, textSize)) minOf(width.toFloat(), 12 * textSize) else ROWS * LINE * textSize
+        minOf(width.toFloat(), PLANE_EMS * textSize)
 
     /** Height in pixels that [draw] needs. */
     fun height(width: Int, density: Float, textSize: Float): Int {
@@ -69,13 +71,13 @@ object EmotionPanel {
     fun draw(pencil: Pencil, state: PanelState, width: Int, density: Float, textSize: Float) {
         val small = narrow(width, textSize)
         val side = planeSide(width, textSize)
-        val barsWide = if (small) width.toFloat() else width - side - 1.5f * textSize
+        val barsWide = if (small) width.toFloat() else width - side - textSize
         bars(pencil, state, barsWide, density, textSize)
         val rows = ROWS * LINE * textSize
         if (small) {
-            plane(pencil, state, (width - side) / 2, rows + 0.6f * textSize, side, density, textSize)
+            plane(pencil, state, (width - side) / 2, rows + 0.4f * textSize, side, density, textSize)
         } else {
-            plane(pencil, state, width - side, 0f, side, density, textSize)
+            plane(pencil, state, width - side, (rows - side) / 2, side, density, textSize)
         }
         if (state.milliseconds > 0) {
             val text = String.format(java.util.Locale.ROOT, state.words.timing, state.milliseconds, state.backend)
@@ -86,7 +88,7 @@ object EmotionPanel {
 
     private fun bars(pencil: Pencil, state: PanelState, width: Float, density: Float, textSize: Float) {
         val from = NAME_EMS * textSize
-        val to = width - 2.6f * textSize
+        val to = width - PERCENT_EMS * textSize
         val best = state.strongest
         for (i in state.names.indices) {
             val base = i * LINE * textSize + 1.1f * textSize
