@@ -75,14 +75,14 @@ def test_capture_encodes_by_default_and_every_file_tells_the_emotion(tmp_path: P
 
 def test_fitting_starts_from_the_encoders_codes_and_stays_near_them(head: HeadModel) -> None:
     start = capture("sample:astronaut", head=head)
-    options = FitOptions(steps=8, pixel_rounds=0)
+    options = FitOptions(steps=40, pixel_rounds=0)
     refined = capture("sample:astronaut", head=head, method="fit", options=options)
     assert refined.method == "encoder, then fit"
     assert refined.emotion is not None
-    assert 0 < np.abs(refined.codes.shape - start.codes.shape).max() < 0.2  # two steps from there, not from zero
+    assert 0 < np.abs(refined.codes.shape - start.codes.shape).max() < 0.5  # ten steps from there, not from zero
     assert np.abs(start.codes.shape).max() > 0.2
     inside = np.clip(start.codes.exp, *head.exp_range.T)  # the fit keeps to the head's range
-    assert np.abs(refined.codes.exp - inside).max() < 0.1
+    assert np.abs(refined.codes.exp - inside).max() < 0.3
     for name in ("pose", "cam"):
         assert np.abs(getattr(refined.codes, name) - getattr(start.codes, name)).max() < 0.1
     assert refined.landmark_error < start.landmark_error
