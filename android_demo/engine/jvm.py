@@ -2,7 +2,8 @@
 """Build and test the engine on a JDK, without Gradle: the pinned compiler, JUnit and TensorFlow Lite of ../tools.
 
     python android_demo/engine/jvm.py test --bundle DIR --expected DIR     # JUnit; --slow takes the long ones too
-    python android_demo/engine/jvm.py bench --bundle DIR                   # milliseconds a stage, allocations a frame
+    python android_demo/engine/jvm.py bench --bundle DIR --expected DIR    # milliseconds a stage, allocations a frame
+    python android_demo/engine/jvm.py follow --bundle DIR --expected DIR   # how a face in a video is followed
     python android_demo/engine/jvm.py compile                              # only build/engine.jar
 
 ``DIR``s come from ``expected.py`` beside this file and ``convert --tflite --bundle``. Needs a JDK 17 or newer
@@ -172,7 +173,7 @@ def _properties(options: argparse.Namespace) -> list[str]:
 def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("compile", "test", "bench"))
+    parser.add_argument("what", choices=("compile", "test", "bench", "follow"))
     parser.add_argument("--bundle", help="folder written by: convert --tflite --bundle DIR")
     parser.add_argument("--expected", help="folder written by expected.py for that bundle")
     parser.add_argument("--slow", action="store_true", help="the long tests too: 10,000 mutated bundles and frames")
@@ -182,7 +183,11 @@ def main() -> int:
         if options.what == "compile":
             print(compile_engine())
             return 0
-        return run_tests(options) if options.what == "test" else run_main("org.emoca.engine.BenchmarkKt", options)
+        if options.what == "test":
+            return run_tests(options)
+        return run_main(
+            {"bench": "org.emoca.engine.BenchmarkKt", "follow": "org.emoca.engine.FollowingKt"}[options.what], options
+        )
     except (EngineError, fetch.FetchError) as error:
         print(f"engine: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,7 @@
 package org.emoca.engine
 
+import kotlin.math.abs
+
 /**
  * When to look for faces and when to follow the one that was found.
  *
@@ -87,8 +89,23 @@ internal class Tracker(private val settings: TrackingSettings, private val rule:
     fun seen(left: Double, top: Double, right: Double, bottom: Double, width: Int, height: Int): Boolean {
         if (!settings.cropFromLandmarks) return true
         val sound = candidate.fromExtent(left, top, right, bottom) && plausible(width, height)
-        if (sound) crop.set(candidate) else lose()
+        if (sound) approach() else lose()
         return sound
+    }
+
+    /**
+     * Move the crop towards the candidate: all of the way when the face moves, less when it rests, since landmarks
+     * tremble with the crop that they come from.
+     */
+    private fun approach() {
+        val x = crop.left + crop.side / 2
+        val y = crop.top + crop.side / 2
+        val across = candidate.left + candidate.side / 2 - x
+        val down = candidate.top + candidate.side / 2 - y
+        val growth = candidate.side - crop.side
+        val change = maxOf(abs(across), abs(down), abs(growth)) / crop.side
+        val share = CALM + (1 - CALM) * minOf(1.0, change / MOVING)
+        crop.set(x + share * across, y + share * down, crop.side + share * growth)
     }
 
     fun lose() {
@@ -139,6 +156,10 @@ internal class Tracker(private val settings: TrackingSettings, private val rule:
         /** Between two frames: growth of the crop's side, and way of its centre in sides. */
         const val MAX_GROWTH = 1.6
         const val MAX_LEAP = 0.5
+
+        /** Share of the way that a resting crop goes, and the change, in sides, from which on it goes all of it. */
+        const val CALM = 0.25
+        const val MOVING = 0.15
 
         /** Pixels: below, there is nothing to see. */
         const val MIN_SIDE = 24.0

@@ -43,10 +43,22 @@ class TrackerTest {
             assertFalse(tracker.needsDetection())
             tracker.skipped()
             assertFalse(tracker.fresh)
-            assertTrue(see(move = 8.0))
+            val before = tracker.crop.left + tracker.crop.side / 2
+            assertTrue(see(move = 250 + 8 * frame - before))
+            assertEquals(250.0 + 8 * frame, tracker.crop.left + tracker.crop.side / 2, 0.06 * tracker.crop.side)
         }
-        assertEquals(250 + 32.0, tracker.crop.left + tracker.crop.side / 2, 3.0)
         assertTrue(tracker.needsDetection())
+    }
+
+    @Test
+    fun `a resting crop hardly trembles and a moving one does not lag`() {
+        start()
+        tracker.skipped()
+        val rest = tracker.crop.left
+        see(move = 2.0)
+        assertTrue(tracker.crop.left - rest < 0.8)
+        see(move = 30.0)
+        assertTrue(tracker.crop.left - rest > 29)
     }
 
     @Test
