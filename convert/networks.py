@@ -109,13 +109,13 @@ def _from_weights(path: Path, head: HeadModel, origin: str) -> Source:
     models = Reconstruction(
         family, head, "exp", detail=any("D_detail" in key for key in stored), shrink=shrink_in(stored)
     ).models
-    models |= _optional(stored, path)
+    models |= optional_networks(stored, path)
     loaded = {line.split(":")[0] for line in initialise(models, [str(path)])}
     licence = Card.from_json(stored[META].tobytes(), str(path)).licence if META in stored else ""
     return Source(family, _named({n: m for n, m in models.items() if n in loaded}, head), head, origin, licence)
 
 
-def _optional(stored: Mapping[str, np.ndarray], path: Path) -> dict[str, Any]:
+def optional_networks(stored: Mapping[str, np.ndarray], path: Path) -> dict[str, Any]:
     """Emotion network and read-out of the sizes that a weights file or checkpoint holds; empty without them.
 
     Raises:
@@ -123,35 +123,32 @@ def _optional(stored: Mapping[str, np.ndarray], path: Path) -> dict[str, Any]:
     """
     import keras
 
-    from emoca_tf.emotion.readout import readout_mlp
+    from emoca_tf.emotion.readout import readout_mlp, small_readout
+    from training.trained import extras_in
 
     found: dict[str, Any] = {}
-    emotion, readout = _dense_sizes(stored, "emotion"), _dense_sizes(stored, "readout")
+    emotion = _dense_sizes(stored, "emotion")
     if emotion:
         features = max(inputs for inputs, _ in emotion)
         if features not in EMOTION_NETWORKS:
             known = ", ".join(map(str, EMOTION_NETWORKS))
             raise UserError(f"{path}: the emotion network has {features} features; ours have {known}")
         found["emotion"] = EMOTION_NETWORKS[features](keras)
-    if readout:
-        inputs, hidden = readout[0]
-        depth = sum(outputs == hidden for _, outputs in readout)
-        found["readout"] = readout_mlp(keras, inputs, hidden, depth, name="readout")
+    sizes = extras_in({key: array for key, array in stored.items() if "readout" in key.split(".")[0]})
+    if sizes:
+        build = small_readout if sizes["readout_derived"] else readout_mlp
+        inputs, hidden, depth = (sizes[f"readout_{name}"] for name in ("inputs", "hidden", "depth"))
+        found["readout"] = build(keras, inputs, hidden, depth, name="readout")
     return found
 
 
 def _dense_sizes(stored: Mapping[str, np.ndarray], network: str) -> list[tuple[int, int]]:
-    """(inputs, outputs) of a network's linear layers in order, from torch-named arrays or a run's checkpoint."""
+    """(inputs, outputs) of a network's linear layers, from torch-named arrays or a run's checkpoint."""
     named = [(key, a) for key, a in stored.items() if key.startswith(f"{network}.") and a.ndim == 2]
     if named:
-        return [(a.shape[1], a.shape[0]) for _, a in sorted(named, key=lambda item: _numbered(item[0]))]
+        return [(a.shape[1], a.shape[0]) for _, a in named]
     prefix = f"network/{network}/"
     return [(a.shape[0], a.shape[1]) for key, a in sorted(stored.items()) if key.startswith(prefix) and a.ndim == 2]
-
-
-def _numbered(key: str) -> list[int]:
-    """Sorts ``model.10.weight`` behind ``model.9.weight``."""
-    return [int(part) for part in key.split(".") if part.isdigit()]
 
 
 def _from_keras(path: Path, head: HeadModel) -> Source:

@@ -64,7 +64,7 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
     reader: list[np.ndarray] = []
     for path in paths:
         stored = read_npz(path)
-        extras |= _extras(stored)
+        extras |= extras_in(stored)
         extras["shrink"] = max(extras.get("shrink", 1), shrink_in(stored))
         reader = network_arrays(path, "network/").get("reader", reader)
     linear = bool(reader) and "readout_inputs" not in extras
@@ -96,7 +96,7 @@ def _check_run(folder: Path, head: HeadModel) -> None:
         raise UserError(f"{folder} was trained on head '{theirs.name}' ({made.head}), not on '{head.name}'")
 
 
-def _extras(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def extras_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Sizes of emotion network and read-out, if the file holds them."""
     if not any(key.startswith("network/") for key in stored):
         return optional_config({key: array.shape for key, array in stored.items()})

@@ -1,8 +1,10 @@
 """The judge can fail a file, and says why; the command keeps what failed only as ``.rejected``."""
 
 import json
+from pathlib import Path
 
 import helpers_convert as helpers
+import keras
 import numpy as np
 import pytest
 
@@ -10,10 +12,13 @@ from convert import parity
 from convert.__main__ import command
 from convert.geometry import EmotionReader, Geometry
 from convert.jobs import REJECTED, Result, choose, write
-from convert.networks import load_source
+from convert.networks import load_source, optional_networks
 from emoca_tf.cli import run
+from emoca_tf.emotion.default import load_default
+from emoca_tf.emotion.readout import small_readout
 from emoca_tf.errors import UserError
 from emoca_tf.flame.layer import Flame
+from emoca_tf.weights.torch_layout import to_state
 
 
 @pytest.fixture(scope="module")
@@ -195,6 +200,20 @@ def test_weights_file_gives_the_trio(tmp_path):
     a = source.networks["expression"].model(image, training=False)["exp"]
     b = helpers.networks()["expression_encoder"](image, training=False)["exp"]
     np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_read_out_and_emotion_network_are_recognised_by_their_arrays(depth):
+    keras.utils.set_random_seed(3)
+    readout, emotion = small_readout(keras, 53, 6, depth), load_default(keras)
+    stored = {f"{name}.{key}": value for name, model in (("readout", readout), ("emotion", emotion))
+              for key, value in to_state(model).items()}  # fmt: skip
+    found = optional_networks(stored, Path("weights.npz"))
+    assert found.keys() == {"readout", "emotion"}
+    for name, model in (("readout", readout), ("emotion", emotion)):
+        assert [w.shape for w in found[name].weights] == [w.shape for w in model.weights]
+    with pytest.raises(UserError, match="123 features"):
+        optional_networks({"emotion.linear.weight": np.zeros((10, 123))}, Path("weights.npz"))
 
 
 def test_an_unknown_network_is_named(tmp_path):
