@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from training.config import load_recipe
+from training.journal import read_metrics
 from training.train import Run
 
 VISIBLE = 0.05  # standard deviation over the 32 faces below which an axis hardly moves the picture
@@ -51,3 +53,18 @@ def test_thirty_two_faces_are_learnt_by_heart(tmp_path: Path) -> None:
     assert np.mean(axes) > 0.95
     assert after < 0.2 * before
     assert minutes < MINUTES
+
+
+@pytest.mark.slow
+def test_the_emotion_network_learns_thirty_two_pictures_by_heart(tmp_path: Path) -> None:
+    """Measured as the network is used later: averaged weights, running statistics of the batch norms."""
+    config, _ = load_recipe("emotion_synthetic")
+    config = replace(
+        config, data="synthetic:plain", data_size=32, validation="train", validation_batches=2, augment="none",
+        ema=0.9, steps=80, validate_every=80, picture_every=80, checkpoint_every=80,
+    )  # fmt: skip
+    job = Run("emotion_synthetic", "", config, tmp_path / "run")
+    job.train(resume=False)
+    last = read_metrics(tmp_path / "run/metrics.csv")[-1]
+    assert float(last["val/accuracy"]) > 0.9
+    assert float(last["val/va_ccc"]) < 0.3
