@@ -1,0 +1,51 @@
+"""What the benchmarks of the mobile encoders compute: shares of classes, distances relative to the eyes, angles."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", BENCHMARKS / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_class_has_its_share_and_rare_ones_leave_theirs_to_others() -> None:
+    classes = np.array([0] * 50 + [1] * 50 + [2] * 3)
+    rows = loaded("contact_sheet").equal_shares(classes, 21, seed=0)
+    assert np.bincount(classes[rows]).tolist() == [9, 9, 3]
+    assert len(set(rows)) == 21
+    np.testing.assert_array_equal(rows, loaded("contact_sheet").equal_shares(classes, 21, seed=0))
+    assert len(loaded("contact_sheet").equal_shares(classes, 500, seed=0)) == len(classes)
+
+
+def test_distances_are_in_percent_of_the_eyes_and_hidden_points_do_not_count() -> None:
+    given = np.zeros((2, 4, 3), np.float32)
+    given[:, 0, :2], given[:, 1, :2] = [-0.5, 0.1], [0.5, 0.1]
+    given[:, :3, 2] = 1  # the fourth point is not visible
+    projected = given[..., :2] + np.array([0.02, 0], np.float32)
+    projected[:, 3] += 5
+    given[1, :2] = 0  # eye corners of the second face are not known
+    found = loaded("geometry").percent(projected, None, given, (0, 1))
+    assert found[0] == pytest.approx(2.0, abs=1e-3)
+    assert np.isnan(found[1])
+
+
+def test_the_heads_angle_counts_the_neck_and_constants_correlate_with_nothing() -> None:
+    geometry = loaded("geometry")
+    turn, none = np.array([[0, 0.3, 0]], np.float32), np.zeros((1, 3), np.float32)
+    assert geometry.turned(turn, none, turn)[0] == pytest.approx(0, abs=0.05)
+    assert geometry.turned(none, none, turn)[0] == pytest.approx(np.degrees(0.3), abs=0.05)
+    assert geometry.pearson(np.ones(5), np.arange(5.0)) == 0
+    assert geometry.pearson(np.arange(5.0), np.arange(5.0)) == pytest.approx(1)
