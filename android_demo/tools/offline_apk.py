@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 DEMO = HERE.parent
 APP = DEMO / "app" / "src"
 BUILD = DEMO / "build"
+IDS = BUILD / "resource-ids"  # classes of the numbers by which code names resources
 sys.path[:0] = [str(HERE), str(DEMO / "engine")]
 
 import apk_check  # noqa: E402
@@ -94,7 +95,7 @@ class Tools:
 
 
 def resources(tools: Tools) -> Path:
-    """Compiled resources with the manifest; ``R.java`` is written beside."""
+    """Compiled resources with the manifest; the classes of their numbers go to ``IDS``."""
     out = BUILD / "resources"
     shutil.rmtree(out, ignore_errors=True)
     (out / "java").mkdir(parents=True)
@@ -106,18 +107,30 @@ def resources(tools: Tools) -> Path:
         "--min-sdk-version", MIN_SDK, "--target-sdk-version", TARGET_SDK, "--version-code", VERSION_CODE,
         "--version-name", VERSION_NAME, "-o", out / "base.apk", out / "compiled.zip",
     )  # fmt: skip
-    run(tools.jdk / "bin" / "javac", "--release", "11", "-d", out / "classes", *(out / "java").rglob("R.java"))
+    _compile_ids(tools, next((out / "java").rglob("R.java")))
     return out
 
 
-def classes(tools: Tools, made: Path) -> list[Path]:
+def _compile_ids(tools: Tools, source: Path) -> None:
+    """Classes of ``R.java``, made anew only when a number changed: the app's code has the numbers in it."""
+    kept = IDS / "R.java"
+    if kept.is_file() and kept.read_text() == source.read_text():
+        return
+    shutil.rmtree(IDS, ignore_errors=True)
+    IDS.mkdir(parents=True)
+    run(tools.jdk / "bin" / "javac", "--release", "11", "-d", IDS, source)
+    shutil.copyfile(source, kept)
+    (IDS / jvm.STAMP).touch()
+
+
+def classes(tools: Tools) -> list[Path]:
     """Folders of compiled classes: engine, the app's plain part, the app."""
     stdlib = jvm.tool("kotlin-stdlib")
     engine = jvm.compile_engine()
     plain = jvm.compile_kotlin(APP / "plain" / "kotlin", BUILD / "plain", [engine, *stdlib])
-    libraries = [*stdlib, engine, plain, made / "classes", *tools.lite, tools.android]
+    libraries = [*stdlib, engine, plain, IDS, *tools.lite, tools.android]
     app = jvm.compile_kotlin(APP / "main" / "kotlin", BUILD / "app", libraries, friends=plain)
-    return [engine, plain, app, made / "classes"]
+    return [engine, plain, app, IDS]
 
 
 def dex(tools: Tools, folders: list[Path]) -> list[Path]:
@@ -177,7 +190,7 @@ def build(bundle: Path | None) -> tuple[Path, dict[str, object]]:
     print("resources", flush=True)
     made = resources(tools)
     print("Kotlin", flush=True)
-    folders = classes(tools, made)
+    folders = classes(tools)
     print("dex", flush=True)
     code = dex(tools, folders)
     print("signing", flush=True)
