@@ -1,8 +1,10 @@
-"""The read-out of the embedded model: expression and jaw codes to emotion, on codes that were stored beforehand.
+"""A read-out for the embedded model: expression and jaw codes to emotion, on codes that were stored beforehand.
 
 Command: python benchmarks/emotion.py --data DATA --weights default --readout logreg --save CODES
          python training/train.py readout_mobile --out runs/readout_mobile
          python training/evaluate.py --dataset codes:CODES/default_fer_dev.npz --readout runs/readout_mobile
+Time: a minute once the codes are stored. Seen with 400 steps on 3,751 pictures: development accuracy 0.694 (mux) and
+0.494 (fer), mean recall 0.444 and 0.432 (docs/emotion.md).
 Valence and arousal are derived from the class probabilities (``emoca_tf/emotion/circumplex.py``): the data have none.
 """
 
