@@ -4,8 +4,8 @@ Command: python training/train.py emotion_mobile --out runs/emotion_mobile
 Data (research data, not part of this project): FACES/mux_train_jpeg.npz and FACES/fer_train.npz, packed real faces and
 FER2013's training mosaics, see docs/data.md.
 Time: 8 minutes of one core. Seen once, on the same shares drawn by a script: development accuracy 0.776 (mux) and 0.549
-(fer), mean recall 0.513 and 0.486. The embedded network has 0.746, 0.541 and 0.531, 0.537: better accuracy, worse recall,
-so this network is not the embedded model's (docs/emotion.md).
+(fer), mean recall 0.513 and 0.486. The embedded network has 0.746, 0.541 and 0.531, 0.537: less accuracy, more recall.
+So the embedded network stays the one of the loss (docs/emotion.md).
 Contempt has next to no pictures: it stays unlabelled, and its logit stays where no picture ever chooses it.
 """
 
