@@ -62,16 +62,22 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
     paths = [weights_path(source) for source in sources]
     extras: dict[str, Any] = {}
     reader: list[np.ndarray] = []
+    owner: dict[str, Path] = {}
     for path in paths:
         stored = read_npz(path)
         extras |= extras_in(stored)
+        names = {key.removeprefix("network/").partition(".")[0].partition("/")[0] for key in stored}
+        owner |= dict.fromkeys(names, path)
         extras["shrink"] = max(extras.get("shrink", 1), shrink_in(stored))
         reader = network_arrays(path, "network/").get("reader", reader)
     linear = bool(reader) and "readout_inputs" not in extras
     if linear:
         extras |= {"readout_inputs": len(reader[0]), "readout_hidden": 0, "readout_depth": 0, "readout_derived": True}
     mobile = Mobile(keras, head.n_shape, head.n_exp, eyelids=head.eyelids is not None, **extras)
-    lines = initialise(mobile.networks, [str(path) for path in paths])
+    lines = []
+    for path in paths:
+        own = {name: model for name, model in mobile.networks.items() if owner.get(name) == path}
+        lines += initialise(own, [str(path)]) if own else []
     absent = set(ENCODERS) - {line.partition(":")[0] for line in lines}
     if absent:
         raise UserError(

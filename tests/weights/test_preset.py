@@ -125,6 +125,14 @@ def test_what_does_not_fit_is_not_written(
     assert not target.exists()
 
 
+def test_a_later_source_replaces_a_read_out_of_another_size(source: Path, head: HeadModel, tmp_path: Path) -> None:
+    weights = {"readout.model.0.weight": np.ones((10, 53)), "readout.model.0.bias": np.zeros(10)}
+    write_npz(tmp_path / "readout.npz", weights)
+    found = load_mobile([str(source), str(tmp_path / "readout.npz")], head)
+    assert found.mobile.networks["readout"].count_params() == 540
+    assert sum("readout" in line.partition(":")[0] for line in found.lines) == 1
+
+
 def test_runs_on_another_head_are_refused(source: Path, head: HeadModel, tmp_path: Path) -> None:
     other = replace(head, name="other", v_template=head.v_template * np.float32(1.1))
     other.save(tmp_path / "other.npz")
