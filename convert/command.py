@@ -24,7 +24,7 @@ POSSIBLE = {
 }  # fmt: skip
 """Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and the head loses too much by 8 bits."""
 DEFAULT = {
-    "encoder": ("mixed", "int8-qat", "float16"), "detail_encoder": ("mixed", "float16"),
+    "encoder": ("mixed", "float16"), "detail_encoder": ("mixed", "float16"),
     "emotion": ("mixed", "float16"), "readout": ("float16",), "head": ("float16",), "detail": ("int8", "float16"),
 }  # fmt: skip
 """Without ``--recipe`` the first of these that passes."""
