@@ -2,7 +2,7 @@
 
 Command: python training/train.py mobile --set init=runs/mobile_pretrain --out runs/mobile
 Learnt: the expression encoder, from everything that step 1 knew and from the emotion network's features of photo and
-rendering.
+rendering. The weights that ship are those of ablation_without, see docs/mobile-training.md.
 """
 
 from dataclasses import replace
