@@ -47,7 +47,7 @@ def measure(family: str, backend: str, batch: int, steps: int) -> Speed:
     sources = inputs.open_sources(config)
     stage: Any = stages.build(config)
     if backend == "tfg":
-        stage.scene.renderer = Renderer(stage.scene.model, backend="tfg", dtype="float32")
+        stage.scene.renderer = Renderer(stage.scene.model, stage.scene.size, backend="tfg", dtype="float32")
     trainer = Trainer(stage, config, strategy)
     batches = distribute(lambda part: inputs.batches(sources, config, part, 0, True), strategy)
     times, waits = [], []
