@@ -56,9 +56,11 @@ def equalised(network: Network, images: np.ndarray, share: float = SHARE) -> Net
         return network
     model = network.build(keras)
     ours = {layer.name: layer for layer in model.layers}
-    for layer in network.model.layers:
-        if layer.weights:
-            ours[layer.name].set_weights(layer.get_weights())
+    weighted = [layer for layer in network.model.layers if layer.weights]
+    if any(layer.name not in ours for layer in weighted):
+        return network  # a model of the user's own make under the name of one of ours
+    for layer in weighted:
+        ours[layer.name].set_weights(layer.get_weights())
     groups = [group for group in _groups(model) if not group.fixed and group.readers]
     if not groups:
         return network

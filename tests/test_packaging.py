@@ -37,3 +37,11 @@ def test_constraints_name_versions_and_no_hosts() -> None:
     pattern = r"[A-Za-z0-9._-]+==[\w.+]+( *; *python_version *(>=|<) *'3\.11')?"
     assert [line for line in pins if not re.fullmatch(pattern, line)] == []
     assert len(pins) > 90
+
+
+def test_capture_is_callable_whatever_was_imported_before() -> None:
+    code = (
+        "import emoca_tf.capture.versions, emoca_tf; assert callable(emoca_tf.capture); "
+        "from emoca_tf import capture; assert callable(capture)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

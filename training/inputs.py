@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
@@ -19,7 +18,7 @@ from training.config import Config
 from training.datasets import catalog
 from training.datasets.augment import PRESETS
 from training.datasets.mixture import Mixture
-from training.datasets.pipeline import InputReport
+from training.datasets.pipeline import Batches, InputReport
 from training.datasets.pipeline import batches as pipeline_batches
 from training.datasets.source import Labels, Source
 from training.datasets.taught import Taught
@@ -131,7 +130,7 @@ def open_sources(config: Config) -> Sources:
     return Sources(Subset(source, np.flatnonzero(~held)), Subset(source, np.flatnonzero(held)), report)
 
 
-def batches(sources: Sources, config: Config, shard: tuple[int, int], start: int, training: bool) -> tf.data.Dataset:
+def batches(sources: Sources, config: Config, shard: tuple[int, int], start: int, training: bool) -> Batches:
     """Batches of one replica; validation batches are always full and repeat the source if it is small."""
     size = config.batch_size // shard[1]
     if training:

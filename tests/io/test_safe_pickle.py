@@ -122,7 +122,7 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_small_files_cannot_take_much_memory_or_time(bomb: str) -> None:
     tracemalloc.start()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         read_pickle(BOMBS[bomb], "bomb.pkl")
     except UserError as error:
@@ -131,7 +131,7 @@ def test_small_files_cannot_take_much_memory_or_time(bomb: str) -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert peak < 500 * 2**20
-    assert time.perf_counter() - start < 30
+    assert time.process_time() - start < 30
 
 
 @pytest.mark.parametrize("cut", [1, 5, 50, 1000, 30_000])
