@@ -13,11 +13,11 @@ import org.bytedeco.tensorflowlite.TfLiteTensor
 import org.bytedeco.tensorflowlite.global.tensorflowlite.*
 
 /**
- * TensorFlow Lite's C interface on a computer (JavaCPP presets): the same interpreter and XNNPACK kernels as in the
- * app's runtime, so that what the engine does around them can be proved without a phone.
+ * TensorFlow Lite's C interface on a computer (JavaCPP presets), so that what the engine does around the networks can be
+ * proved without a phone. This build runs TensorFlow Lite's plain kernels, not XNNPACK's: right, but several times slower.
  */
 class TensorFlowLite(private val threads: Int = 1) : TensorRuntime {
-    override val name = "TensorFlow Lite ${TfLiteVersion().string}, CPU, $threads thread${if (threads > 1) "s" else ""}"
+    override val name = "TensorFlow Lite ${TfLiteVersion().string}, CPU without XNNPACK, $threads thread${if (threads > 1) "s" else ""}"
 
     override fun open(model: ByteBuffer): TensorRunner = Runner(model, threads)
 
