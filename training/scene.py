@@ -53,12 +53,12 @@ class Scene:
 
     def decode(self, codes: Codes) -> View:
         """Codes -> head, picture, projected landmarks."""
-        return self.drawn(self.posed(codes)[0], codes)
+        head, landmarks = self.posed(codes)
+        return View(head, self.drawn(head, codes), *landmarks)
 
-    def drawn(self, head: FlameOutput, codes: Codes) -> View:
-        """The picture of a posed head, with its landmarks."""
-        rendered = self.renderer(head.vertices, codes.cam, self.albedo(codes.tex), codes.light)
-        return View(head, rendered, *self.landmarks(head, codes))
+    def drawn(self, head: FlameOutput, codes: Codes) -> Rendered:
+        """The picture of a posed head."""
+        return self.renderer(head.vertices, codes.cam, self.albedo(codes.tex), codes.light)
 
     def shrunk(self, images: tf.Tensor) -> tf.Tensor:
         """Pictures or masks of any multiple of the renderer's size at its size."""

@@ -29,10 +29,8 @@ class Mixture:
             raise ValueError(f"{len(parts)} sources need as many shares of at least 1; received {list(shares)}")
         self.parts, self.shares = list(parts), list(shares)
         self.starts = np.cumsum([0, *map(len, parts)])
-        self.ids: Sequence[str] = [f"{part.ids[i]}" for part in parts for i in range(len(part))]
-        self.labels = Labels(
-            *(np.concatenate(columns) for columns in zip(*(part.labels.columns() for part in parts), strict=True))
-        )
+        self.ids: Sequence[str] = [identity for part in parts for identity in part.ids]
+        self.labels = Labels.joined([part.labels for part in parts])
         self.persons: np.ndarray | None = None
         self.blank = self._blank()
 

@@ -142,9 +142,7 @@ class Shards:
         self.parts = [Packed.from_arrays(str(folder / s.file), map_npz(folder / s.file)) for s in shards]
         self.starts = np.cumsum([0, *(len(part) for part in self.parts)])
         self.ids: Sequence[str] = [identity for part in self.parts for identity in part.ids]
-        self.labels = Labels(
-            *(np.concatenate([getattr(p.labels, k) for p in self.parts]) for k in ("expression", "valence", "arousal"))
-        )
+        self.labels = Labels.joined([part.labels for part in self.parts])
         known = [part.persons for part in self.parts]
         self.persons: np.ndarray | None = None
         if any(persons is not None for persons in known):

@@ -50,6 +50,11 @@ class Labels:
         blank = self.unknown(len(rows))
         return Labels(*(np.where(rows, b, a) for a, b in zip(self.columns(), blank.columns(), strict=True)))
 
+    @classmethod
+    def joined(cls, parts: Sequence[Labels]) -> Labels:
+        """The labels of several data sets, one after the other."""
+        return cls(*(np.concatenate(column) for column in zip(*(part.columns() for part in parts), strict=True)))
+
     def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.expression, self.valence, self.arousal
 

@@ -65,21 +65,26 @@ class EmotionEye:
         self.model = model
         self.model.trainable = False
 
+    @property
+    def width(self) -> int:
+        """How many features it gives."""
+        return int(self.model.output["features"].shape[-1])
+
+    def look(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Features and probabilities of one pass."""
+        seen = self.model(large(images), training=False)
+        return tf.cast(seen["features"], tf.float32), tf.nn.softmax(tf.cast(seen["expression"], tf.float32))
+
     def features(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.cast(self.model(large(images), training=False)["features"], tf.float32)
+        return self.look(images)[0]
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(tf.cast(self.model(large(images), training=False)["expression"], tf.float32))
+        return self.look(images)[1]
 
 
 def large(images: tf.Tensor) -> tf.Tensor:
     """Smaller pictures as large as the emotion networks take them."""
     return images if images.shape[1] == CROP_SIZE else tf.image.resize(images, (CROP_SIZE, CROP_SIZE))
-
-
-def emotion_feature_size(config: Config) -> int:
-    """How many features the emotion network of the configuration gives."""
-    return int(emotion_eye(config).model.output["features"].shape[-1])
 
 
 def emotion_eye(config: Config) -> EmotionEye:

@@ -22,6 +22,7 @@ from training.stages import common
 from training.stages.base import Batch, Term, active
 from training.stages.distances import Deformation
 
+Seen = tuple[tf.Tensor, tf.Tensor]  # features and probabilities that the emotion network has of the photo
 TRUNK_FEATURES = LARGE[-1][0][0]
 
 
@@ -41,7 +42,7 @@ class FaceTerms:
         self.draws = bool(w.emotion or w.photometric or w.identity)
         self.emotion = common.emotion_eye(config) if w.emotion or w.hint or w.posterior else None
         self.deformation = Deformation(scene.model)
-        self.readers = readers(config, scene.model)
+        self.readers = readers(config, scene.model, self.emotion.width if self.emotion else 0)
         self.identity = load_identity(keras, config.identity_network or None) if config.weights.identity else None
 
     def terms(
@@ -55,22 +56,25 @@ class FaceTerms:
             features: of the expression encoder's trunk; needed for ``weights.hint``.
             learning: training mode of the readers.
         """
-        head, (landmarks68, landmarks_mp) = self.scene.posed(codes)
-        terms = self._landmark_terms(batch, landmarks68, landmarks_mp)
+        head, landmarks = self.scene.posed(codes)
+        terms = self._landmark_terms(batch, *landmarks)
+        seen = self.emotion.look(batch["image"]) if self.emotion is not None else None
         if self.draws:
-            terms |= self._picture_terms(batch, self.scene.drawn(head, codes), codes)
-        terms |= self._code_terms(batch, codes) | self._read_terms(batch, codes, features, learning)
+            terms |= self._picture_terms(batch, View(head, self.scene.drawn(head, codes), *landmarks), codes, seen)
+        terms |= self._code_terms(batch, codes) | self._read_terms(batch, codes, features, seen, learning)
         return active(terms)
 
-    def _picture_terms(self, batch: Batch, view: View, codes: Codes) -> dict[str, Term]:
-        w, image = self.config.weights, self.scene.shrunk(batch["image"])
+    def _mask(self, batch: Batch, view: View) -> tf.Tensor:
+        """The mask of the composite at the renderer's size."""
         given = batch.get("mask")
-        mask = composite_mask(view.rendered, None if given is None else self.scene.shrunk(given), self.config.use_seg)
+        return composite_mask(view.rendered, None if given is None else self.scene.shrunk(given), self.config.use_seg)
+
+    def _picture_terms(self, batch: Batch, view: View, codes: Codes, seen: Seen | None) -> dict[str, Term]:
+        w, image, mask = self.config.weights, self.scene.shrunk(batch["image"]), self._mask(batch, view)
         predicted = self.composite(view, image, mask)
         terms = {"photometric": Term(losses.photometric(predicted, image, mask), w.photometric)}
-        if self.emotion is not None and w.emotion:
-            seen, drawn = self.emotion.features(batch["image"]), self.emotion.features(predicted)
-            terms["emotion"] = Term(losses.emotion_features(seen, drawn), w.emotion)
+        if self.emotion is not None and seen is not None and w.emotion:
+            terms["emotion"] = Term(losses.emotion_features(seen[0], self.emotion.features(predicted)), w.emotion)
         if self.identity is not None:
             terms["identity"] = Term(self._identity(image, view, codes, mask), w.identity)
         return terms
@@ -101,18 +105,18 @@ class FaceTerms:
             terms["deformation"] = Term(self.deformation(codes.exp, exp), w.deformation)
         return terms
 
-    def _read_terms(self, batch: Batch, codes: Codes, features: tf.Tensor | None, learning: bool) -> dict[str, Term]:
+    def _read_terms(
+        self, batch: Batch, codes: Codes, features: tf.Tensor | None, seen: Seen | None, learning: bool
+    ) -> dict[str, Term]:
         """What must be readable: the label from the expression; landmarks and emotion features from the trunk."""
         w, terms = self.config.weights, {}
         if w.labels or w.posterior:
             shown = tf.concat([codes.exp, codes.pose[:, 3:]], 1)
             logits = self.readers["reader"](shown, training=learning)
             terms["labels"] = Term(losses.expression_cross_entropy(batch["expression"], logits), w.labels)
-        if w.posterior and self.emotion is not None:
-            said = tf.stop_gradient(self.emotion.probabilities(batch["image"]))
-            terms["posterior"] = Term(
-                tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(said, logits)), w.posterior
-            )
+        if w.posterior and seen is not None:
+            said = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(seen[1]), logits)
+            terms["posterior"] = Term(tf.reduce_mean(said), w.posterior)
         if (w.hint or w.points) and features is None:
             raise UserError("weights.hint and weights.points need family=mobilenet_v3: ResNet gives no features")
         if w.points:
@@ -120,10 +124,9 @@ class FaceTerms:
             guessed = tf.reshape(self.readers["points"](features, training=learning), (-1, N_MEDIAPIPE, 2))
             gap = tf.reduce_sum(tf.abs(guessed - given[..., :2]), -1) * given[..., 2]
             terms["points"] = Term(tf.math.divide_no_nan(tf.reduce_sum(gap), tf.reduce_sum(given[..., 2])), w.points)
-        if w.hint and self.emotion is not None:
-            wanted = tf.stop_gradient(self.emotion.features(batch["image"]))
+        if w.hint and seen is not None:
             guessed = self.readers["hint"](features, training=learning)
-            terms["hint"] = Term(losses.emotion_features(wanted, guessed), w.hint)
+            terms["hint"] = Term(losses.emotion_features(tf.stop_gradient(seen[0]), guessed), w.hint)
         return terms
 
     def composite(self, view: View, images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -168,11 +171,7 @@ class FaceTerms:
             ("shape", self.scene.shape_image(view, codes).numpy()),
         ]
         if self.emotion is not None:
-            given = batch.get("mask")
-            mask = composite_mask(
-                view.rendered, None if given is None else self.scene.shrunk(given), self.config.use_seg
-            )
-            pictures = (batch["image"], self.composite(view, image, mask))
+            pictures = (batch["image"], self.composite(view, image, self._mask(batch, view)))
             seen = [self.emotion.probabilities(picture).numpy() for picture in pictures]
             columns.append(("emotion: input blue, render orange", emotion_bars(*seen)))
         return columns
@@ -200,8 +199,14 @@ def _where_known(points: tf.Tensor, given: tf.Tensor, same_points: tf.Tensor) ->
     return tf.where(known, points, same_points[..., :2])
 
 
-def readers(config: Config, head: HeadModel) -> dict[str, Any]:
-    """The linear networks that the configuration needs beside the encoders, by name; they learn with them."""
+def readers(config: Config, head: HeadModel, emotion_features: int) -> dict[str, Any]:
+    """The linear networks that the configuration needs beside the encoders, by name; they learn with them.
+
+    Args:
+        config: weights of the terms.
+        head: gives the width of the expression.
+        emotion_features: width of the emotion network's features, for ``weights.hint``.
+    """
     networks = {}
     features = keras.Input((TRUNK_FEATURES,), name="features")
     if config.weights.labels or config.weights.posterior:
@@ -213,6 +218,6 @@ def readers(config: Config, head: HeadModel) -> dict[str, Any]:
         points = keras.layers.Dense(2 * N_MEDIAPIPE, name="linear")(features)
         networks["points"] = keras.Model(features, points, name="points")
     if config.weights.hint:
-        hint = keras.layers.Dense(common.emotion_feature_size(config), name="linear")(features)
+        hint = keras.layers.Dense(emotion_features, name="linear")(features)
         networks["hint"] = keras.Model(features, hint, name="hint")
     return networks
