@@ -102,13 +102,13 @@ def load_source(model: str, head: HeadModel) -> Source:
 
 def _from_weights(path: Path, head: HeadModel, origin: str) -> Source:
     from training.networks import Reconstruction, checkpoint_of, initialise
-    from training.trained import shrink_in
+    from training.trained import trunk_in
 
     stored = read_npz(checkpoint_of(path))
-    family = "mobilenet_v3" if any("expression_encoder" in key for key in stored) else "resnet50"
-    models = Reconstruction(
-        family, head, "exp", detail=any("D_detail" in key for key in stored), shrink=shrink_in(stored)
-    ).models
+    sizes = trunk_in(stored)
+    family = sizes["trunk"] if any("expression_encoder" in key for key in stored) else "resnet50"
+    detail = any("D_detail" in key for key in stored)
+    models = Reconstruction(family, head, "exp", detail=detail, shrink=sizes["shrink"]).models
     models |= optional_networks(stored, path)
     loaded = {line.split(":")[0] for line in initialise(models, [str(path)])}
     licence = Card.from_json(stored[META].tobytes(), str(path)).licence if META in stored else ""
@@ -172,16 +172,23 @@ def _from_keras(path: Path, head: HeadModel) -> Source:
     return Source(family, networks, head, str(path))
 
 
+def _trunk_of(models: Mapping[str, Any]) -> dict[str, Any]:
+    """How the mobile encoders among the networks are built."""
+    sizes: dict[str, Any] = {}
+    for layer in (layer for name, model in models.items() if name.endswith("_encoder") for layer in model.layers):
+        if layer.name == "encoder.shrink":
+            sizes["shrink" if layer.weights else "trunk"] = layer.kernel_size[0] if layer.weights else "separable"
+    return sizes
+
+
 def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
     """Our names for the networks of a training run, with builders for their twins."""
     exp, axes = head.n_exp, {"exp": head.expression_names}
-    shrink = 1
-    for layer in (layer for model in models.values() for layer in model.layers if layer.name == "encoder.shrink"):
-        shrink = layer.kernel_size[0]
+    sizes = _trunk_of(models)
     mobile: dict[str, tuple[str, Callable[[ModuleType], Any]]] = {
-        "expression_encoder": ("expression", lambda k: expression_encoder(k, exp, shrink=shrink)),
-        "pose_encoder": ("pose", lambda k: pose_encoder(k, shrink=shrink)),
-        "shape_encoder": ("shape", lambda k: shape_encoder(k, head.n_shape, shrink=shrink)),
+        "expression_encoder": ("expression", lambda k: expression_encoder(k, exp, **sizes)),
+        "pose_encoder": ("pose", lambda k: pose_encoder(k, **sizes)),
+        "shape_encoder": ("shape", lambda k: shape_encoder(k, head.n_shape, **sizes)),
     }
     networks = {}
     for name, model in models.items():

@@ -13,12 +13,12 @@ from emoca_tf.io.npz import write_npz
 from emoca_tf.weights.torch_layout import to_state
 
 
-def seeded_mobile(head: HeadModel, emotion: str = "", shrink: int = 2) -> Mobile:
+def seeded_mobile(head: HeadModel, emotion: str = "", shrink: int = 2, trunk: str = "mobilenet_v3") -> Mobile:
     """Random mobile networks whose codes are not those of the mean head (fresh networks give nearly 0)."""
     keras.utils.set_random_seed(5)
     mobile = Mobile(
         keras, head.n_shape, head.n_exp, shrink,
-        emotion=emotion, readout_inputs=head.n_exp + 3, readout_hidden=16, readout_depth=2,
+        emotion=emotion, readout_inputs=head.n_exp + 3, readout_hidden=16, readout_depth=2, trunk=trunk,
     )  # fmt: skip
     rng = np.random.default_rng(5)
     for name, spread in (("shape_encoder", 0.4), ("expression_encoder", 0.1), ("pose_encoder", 0.01)):

@@ -21,7 +21,7 @@ from emoca_tf.errors import UserError
 STAGES = ("emotion", "coarse_pretrain", "coarse", "detail", "readout", "distill")
 CHOICES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
-    "family": ("resnet50", "mobilenet_v3"),
+    "family": ("resnet50", "mobilenet_v3", "separable"),
     "emotion_family": ("family", "resnet50", "mobilenet_v3", "default"),
     "readout": ("emodeca", "small"),
     "layout": ("exp", "exp+jaw", "exp+global", "exp+pose"),
@@ -81,7 +81,8 @@ class Config:
 
     Attributes:
         stage: what is learnt, a module of ``training/stages``.
-        family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones).
+        family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones) or ``separable`` (the same
+            trio on a trunk that starts from the embedded emotion network; half the size).
         head: ``default`` or a head file written by ``HeadModel.save``.
         albedo: ``default`` or an albedo file written by ``AlbedoModel.save``.
         tied: the mobile shape and expression encoders are one trunk with two heads while they learn; half the time.
@@ -188,10 +189,10 @@ class Config:
                 raise UserError(f"{key} must be at least 1; received {getattr(self, key)}")
         if self.shrink not in (1, 2):
             raise UserError(f"shrink is 1 or 2; received {self.shrink}")
-        if self.shrink > 1 and self.family != "mobilenet_v3":
-            raise UserError("shrink=2 needs family=mobilenet_v3")
-        if self.tied and self.family != "mobilenet_v3":
-            raise UserError("tied=true needs family=mobilenet_v3; ResNet has no shape encoder of its own")
+        if self.shrink > 1 and self.family == "resnet50":
+            raise UserError("shrink=2 needs a mobile family")
+        if self.tied and self.family == "resnet50":
+            raise UserError("tied=true needs a mobile family; ResNet has no shape encoder of its own")
         if not 0 <= self.ema < 1:
             raise UserError(f"ema is a decay in 0..1, such as 0.999; received {self.ema}")
         if not 0 <= self.label_smoothing <= 1:

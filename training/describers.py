@@ -16,7 +16,7 @@ from emoca_tf.weights.presets import preset_file, presets
 from training.config import Config, from_json
 from training.networks import checkpoint_of, initialise
 from training.stages.common import EmotionEye, emotion_eye
-from training.trained import shrink_in
+from training.trained import trunk_in
 
 Describe = Callable[[tf.Tensor], tf.Tensor]
 
@@ -44,7 +44,7 @@ def expression_codes(source: str, head: str = "default") -> Describe:
 
 def _mobile(path: str, config: Config) -> Describe:
     head = HeadModel.load(config.head)
-    model = expression_encoder(keras, head.n_exp, shrink=shrink_in(read_npz(Path(path))))
+    model = expression_encoder(keras, head.n_exp, **trunk_in(read_npz(Path(path))))
     initialise({"expression_encoder": model}, [path])
     eyelids = head.eyelids is not None
 

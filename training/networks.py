@@ -1,7 +1,8 @@
 """The networks of a run, either family under one interface: pictures to codes, codes and detail to displacement.
 
-``resnet50`` is DECA's ``E_flame`` and EMOCA's ``E_expression``; ``mobilenet_v3`` is SMIRK's trio. Both fit any head:
-the widths of the outputs are the head's.
+``resnet50`` is DECA's ``E_flame`` and EMOCA's ``E_expression``; ``mobilenet_v3`` is SMIRK's trio, and ``separable`` the
+same trio on a trunk that starts from the embedded emotion network. All fit any head: the widths of the outputs are the
+head's.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ AMBIENT = 3.5449077  # band 0 of a light that gives shading 1
 
 
 class Encoded(NamedTuple):
-    """Codes, and the features of the mobile expression encoder's trunk ``[B, 960]`` (ResNet: None)."""
+    """Codes, and the features of the mobile expression encoder's trunk (ResNet: None)."""
 
     codes: Codes
     features: tf.Tensor | None
@@ -54,14 +55,14 @@ class Reconstruction:
     """Pictures to codes for one family and head.
 
     Args:
-        family: ``resnet50`` or ``mobilenet_v3``.
+        family: ``resnet50``, ``mobilenet_v3`` or ``separable``.
         head: gives the widths of the shape and expression codes.
         layout: what the ResNet expression network replaces.
         detail: also build ``E_detail`` and ``D_detail``.
         prefix: put before the networks' names (a teacher beside its student).
         shrink: of the pictures that the mobile encoders see, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
         still: batch norms keep their statistics while the mobile encoders learn.
-        tied: the mobile shape and expression encoders share their trunk (see :func:`tied_encoders`).
+        tied: mobile encoders share their trunk (see :func:`tied_encoders`).
     """
 
     def __init__(
@@ -90,19 +91,25 @@ class Reconstruction:
                 "E_expression": resnet50_encoder(keras, head.n_exp + extra, "E_expression"),
             }
         else:
-            self.models = {"pose_encoder": pose_encoder(keras, shrink=shrink)}
-            if tied:
-                shape, expression, self.tied = tied_encoders(keras, head.n_shape, head.n_exp, shrink)
-            else:
-                shape = shape_encoder(keras, head.n_shape, shrink=shrink)
-                expression = expression_encoder(keras, head.n_exp, shrink=shrink)
-                self.featured = with_features(keras, expression)
-            self.models |= {"shape_encoder": shape, "expression_encoder": expression}
+            self._build_mobile(head, shrink, tied)
         if detail:
             build = resnet50_encoder if family == "resnet50" else mobile_detail_encoder
             self.models["E_detail"] = build(keras, N_DETAIL, name="E_detail")
             self.models["D_detail"] = detail_generator(keras, latent=3 + head.n_exp + N_DETAIL)
         start_in_view(self, head)
+
+    def _build_mobile(self, head: HeadModel, shrink: int, tied: bool) -> None:
+        if tied:
+            self.models, self.tied = tied_encoders(keras, head.n_shape, head.n_exp, shrink, self.family)
+        else:
+            self.models = {
+                "pose_encoder": pose_encoder(keras, shrink=shrink, trunk=self.family),
+                "shape_encoder": shape_encoder(keras, head.n_shape, shrink=shrink, trunk=self.family),
+                "expression_encoder": expression_encoder(keras, head.n_exp, shrink=shrink, trunk=self.family),
+            }
+            self.featured = with_features(keras, self.models["expression_encoder"])
+        if self.family == "separable":
+            start_from_emotion(self.models)
 
     @property
     def expression_name(self) -> str:
@@ -155,9 +162,9 @@ class Reconstruction:
         if self.family == "resnet50":
             return Encoded(self.with_expression(self.coarse(images, learning), images, learning), None)
         if self.tied is not None:
-            pose = self._run("pose_encoder", images, learning)
-            both = self._outputs(self.tied, images, self.expression_name in learning)
-            codes, features = mobile_codes(pose, both, both), both["features"]
+            seen = self._outputs(self.tied, images, self.expression_name in learning)
+            pose = seen if "cam" in seen else self._run("pose_encoder", images, learning)
+            codes, features = mobile_codes(pose, seen, seen), seen["features"]
         else:
             pose, shape = (self._run(name, images, learning) for name in ("pose_encoder", "shape_encoder"))
             expression = self._featured(images, learning)
@@ -173,7 +180,7 @@ class Reconstruction:
 
     def with_expression_encoded(self, coarse: Codes, images: tf.Tensor, learning: Collection[str] = ()) -> Encoded:
         """As :meth:`with_expression`, with the features of the mobile trunk."""
-        if self.family == "mobilenet_v3":
+        if self.family != "resnet50":
             output = self._featured(images, learning)
             pose = tf.concat([coarse.pose[:, :3], output["jaw"]], 1)
             eyelid = output["eyelid"] if self.eyelids else None
@@ -218,7 +225,7 @@ def start_in_view(networks: Reconstruction, head: HeadModel) -> None:
     low, high = points[:, :2].min(0), points[:, :2].max(0)
     scale = 2 / (CROP_MARGIN * float((high - low).mean()))
     cam = np.array([scale, *(-(low + high) / 2)], np.float32)
-    if networks.family == "mobilenet_v3":
+    if networks.family != "resnet50":
         pose = networks.models["pose_encoder"]
         pose.get_layer("pose_cam_layers.0.rows.3.4").bias.assign(cam[:1])
         pose.get_layer("pose_cam_layers.0.rows.4.6").bias.assign(cam[1:])
@@ -229,6 +236,15 @@ def start_in_view(networks: Reconstruction, head: HeadModel) -> None:
     bias[start : start + 3], bias[start + 3 : start + 6] = cam, AMBIENT
     last.bias.assign(bias)
     last.kernel.assign(np.asarray(last.kernel) * 0.01)
+
+
+def start_from_emotion(models: Mapping[str, Any]) -> None:
+    """Give the blocks of untrained separable trunks the weights of the embedded emotion network: it knows faces."""
+    theirs = {f"encoder.{layer.name}": layer for layer in load_default(keras).layers if layer.weights}
+    for model in models.values():
+        for layer in model.layers:
+            if layer.name in theirs:
+                layer.set_weights(theirs[layer.name].get_weights())
 
 
 def emotion_network(family: str, name: str = "emotion") -> Any:

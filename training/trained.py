@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from emoca_tf.encoders.mobile import ENCODERS, Mobile, optional_config, shrink_of, trunk_of
+from emoca_tf.encoders.mobile import ENCODERS, Mobile, optional_config, trunk_config, trunk_of
+from emoca_tf.encoders.separable import WIDTHS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
@@ -68,7 +69,8 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
         extras |= extras_in(stored)
         names = {key.removeprefix("network/").partition(".")[0].partition("/")[0] for key in stored}
         owner |= dict.fromkeys(names, path)
-        extras["shrink"] = max(extras.get("shrink", 1), shrink_in(stored))
+        if any("expression_encoder" in key for key in stored):
+            extras |= trunk_in(stored)
         reader = network_arrays(path, "network/").get("reader", reader)
     linear = bool(reader) and "readout_inputs" not in extras
     if linear:
@@ -95,8 +97,8 @@ def _check_run(folder: Path, head: HeadModel) -> None:
     if not config.is_file():
         return
     made = from_json(config.read_text(encoding="utf-8"))
-    if made.family != "mobilenet_v3" and made.stage != "distill":
-        raise UserError(f"{folder} was trained with family {made.family}; mobilenet_v3 is needed here")
+    if made.family == "resnet50" and made.stage != "distill":
+        raise UserError(f"{folder} was trained with family {made.family}; a mobile family is needed here")
     theirs = HeadModel.load(made.head)
     if theirs.sha256() != head.sha256():
         raise UserError(f"{folder} was trained on head '{theirs.name}' ({made.head}), not on '{head.name}'")
@@ -117,14 +119,18 @@ def extras_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return extras
 
 
-def shrink_in(stored: Mapping[str, np.ndarray]) -> int:
-    """How far the encoders of a file of weights or a checkpoint shrink their picture."""
+def trunk_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """``trunk`` and ``shrink`` of the encoders of a file of weights or a checkpoint."""
     shapes = {key: array.shape for key, array in stored.items()}
     if not any(key.startswith("network/") for key in shapes):
-        return shrink_of(shapes)
+        return trunk_config(shapes)
     kernels = [shape for key, shape in sorted(shapes.items()) if key.startswith("network/expression_encoder/")]
     first = kernels[0] if kernels else ()
-    return first[0] if len(first) == 4 and first[0] == first[1] < 3 else 1
+    shrinks = len(first) == 4 and first[0] == first[1] < 3
+    return {
+        "shrink": first[0] if shrinks else 1,
+        "trunk": "separable" if first[-1:] == WIDTHS[:1] else "mobilenet_v3",
+    }
 
 
 def _kernels(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:

@@ -28,15 +28,13 @@ import numpy as np
 
 from emoca_tf.emotion.recognition import EXPRESSIONS, derived_values, place_on_circumplex
 from emoca_tf.encoders.resnet import IMAGE_SIZE
+from emoca_tf.encoders.separable import separable_blocks
 from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.torch_layout import load_state
 
 DATA_FILE = "default_emotion.npz"
-SIZE = 112
 MARGIN = 24
 """Pixels cut off on every side of the 224 crop: the network was trained on tighter faces."""
-MEAN_RGB = (122.782, 117.001, 104.298)
-WIDTHS = (32, 64, 128, 256)
 NO_CONTEMPT = -40.0
 """Logit of the class the network lacks: its probability stays below 1e-9, below every other."""
 
@@ -52,35 +50,13 @@ def default_network(keras: ModuleType, name: str = "emotion_default") -> Any:
     """
     layers = keras.layers
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
-    x = layers.Cropping2D(MARGIN, name="middle")(image)
-    x = layers.Resizing(SIZE, SIZE, name="shrink")(x)
-    x = layers.Normalization(mean=[mean / 255 for mean in MEAN_RGB], variance=[1.0] * 3, name="normalise")(x)
-    for block, width in enumerate(WIDTHS):
-        x = _dense_block(keras, x, width, f"dense{block}", first=block == 0)
+    x = separable_blocks(keras, image, MARGIN)
     features = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(len(EXPRESSIONS), name="fc")(features)
     outputs = {"features": features, "expression": logits} | derived_values(keras, logits)
     model = keras.Model(image, outputs, name=name)
     place_on_circumplex(model)
     return model
-
-
-def _dense_block(keras: ModuleType, x: Any, width: int, name: str, first: bool) -> Any:
-    """Four convolutions; each sees the rectified sum of all outputs before it, the first halves the resolution."""
-    layers = keras.layers
-
-    def separable(x: Any, index: int, strides: int = 1) -> Any:
-        conv = f"{name}.conv{index}"
-        x = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{conv}.depthwise")(x)
-        return layers.Conv2D(width, 1, name=f"{conv}.pointwise")(x)
-
-    x = layers.Conv2D(width, 3, 2, padding="same", name=f"{name}.conv0")(x) if first else separable(x, 0, strides=2)
-    x = layers.ReLU(name=f"{name}.conv0.relu")(x)
-    total = x
-    for index in (1, 2, 3):
-        total = layers.Add(name=f"{name}.sum{index}")([total, separable(x, index)])
-        x = layers.ReLU(name=f"{name}.sum{index}.relu")(total)
-    return x
 
 
 def load_default(keras: ModuleType, name: str = "emotion_default", frozen: bool = True) -> Any:

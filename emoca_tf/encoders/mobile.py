@@ -16,6 +16,8 @@ from emoca_tf.errors import UserError
 ENCODERS = ("pose_encoder", "shape_encoder", "expression_encoder")
 OPTIONAL = ("emotion", "readout")
 N_JAW = 3
+SEPARABLE_KEY = "expression_encoder.encoder.dense0.conv0.weight"
+"""An entry that only encoders with the separable trunk have."""
 _TRUNKS = {960: "large", 576: "small", 256: "default"}  # by number of features
 
 
@@ -27,6 +29,7 @@ class Mobile:
         n_shape: identity coefficients.
         n_exp: expression coefficients.
         shrink: of the encoders' pictures, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
+        trunk: of the encoders, see :func:`emoca_tf.encoders.mobilenet_v3.seen_by`.
         eyelids: the head has eyelid shapes; without them the encoder's eyelids mean nothing and are left out.
         emotion: trunk of the emotion network: ``large`` or ``small``, ``default`` for the embedded network's
             (:mod:`emoca_tf.emotion.default`); empty for none.
@@ -55,12 +58,13 @@ class Mobile:
         readout_hidden: int = 0,
         readout_depth: int = 0,
         readout_derived: bool = False,
+        trunk: str = "mobilenet_v3",
     ) -> None:
         self.n_shape, self.n_exp, self.eyelids = n_shape, n_exp, eyelids
         self.networks: dict[str, Any] = {
-            "pose_encoder": pose_encoder(keras, shrink=shrink),
-            "shape_encoder": shape_encoder(keras, n_shape, shrink=shrink),
-            "expression_encoder": expression_encoder(keras, n_exp, shrink=shrink),
+            "pose_encoder": pose_encoder(keras, shrink=shrink, trunk=trunk),
+            "shape_encoder": shape_encoder(keras, n_shape, shrink=shrink, trunk=trunk),
+            "expression_encoder": expression_encoder(keras, n_exp, shrink=shrink, trunk=trunk),
         }
         if emotion == "default":
             self.networks["emotion"] = default_network(keras, "emotion")
@@ -103,14 +107,17 @@ def mobile_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     return {
         "n_shape": _rows(shapes, "shape_encoder.shape_layers.0.weight"),
         "n_exp": _rows(shapes, "expression_encoder.expression_layers.0.weight") - 5,  # 2 eyelids, 3 jaw
-        "shrink": shrink_of(shapes),
+        **trunk_config(shapes),
         **optional_config(shapes),
     }
 
 
-def shrink_of(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """How far the expression encoder shrinks its picture, by the shape of the kernel that does it; 1 without one."""
-    return shapes.get("expression_encoder.encoder.shrink.weight", (1,))[-1]
+def trunk_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """``trunk`` of the encoders, and ``shrink`` by the shape of the kernel that does it (1 without one)."""
+    return {
+        "shrink": shapes.get("expression_encoder.encoder.shrink.weight", (1,))[-1],
+        "trunk": "separable" if SEPARABLE_KEY in shapes else "mobilenet_v3",
+    }
 
 
 def optional_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from emoca_tf.codes import Codes
+from emoca_tf.encoders.separable import separable_trunk
 
 IMAGE_SIZE = 224
 BN_EPSILON = 1e-3
@@ -134,6 +135,30 @@ def mobilenet_v3_trunk(keras: ModuleType, x: Any, size: str = "large", prefix: s
     return keras.layers.GlobalAveragePooling2D(name=f"{prefix}pool")(x)
 
 
+TRUNKS = ("mobilenet_v3", "separable")
+
+
+def seen_by(keras: ModuleType, size: str, shrink: int = 1, trunk: str = "mobilenet_v3") -> tuple[Any, Any]:
+    """The input ``[B, 224, 224, 3]``, and a trunk's features of it.
+
+    Args:
+        keras: the Keras module to build with.
+        size: of MobileNetV3, ``"large"`` or ``"small"``; the separable trunk has one size.
+        shrink: see :func:`picture`; the separable trunk shrinks by itself.
+        trunk: one of :data:`TRUNKS`.
+
+    Raises:
+        ValueError: for another trunk.
+    """
+    if trunk not in TRUNKS:
+        raise ValueError(f"trunk {trunk!r}: {' or '.join(TRUNKS)} expected")
+    if trunk == "separable":
+        image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
+        return image, separable_trunk(keras, image)
+    image, seen = picture(keras, shrink)
+    return image, mobilenet_v3_trunk(keras, seen, size)
+
+
 def _dense(keras: ModuleType, x: Any, units: int, name: str, scale: float = 0.0, bias: float = 0.0) -> Any:
     """A linear head that starts at ``scale`` times torch's default range around a constant."""
     limit = scale * float(x.shape[-1]) ** -0.5
@@ -143,15 +168,18 @@ def _dense(keras: ModuleType, x: Any, units: int, name: str, scale: float = 0.0,
     )(x)
 
 
-def pose_encoder(keras: ModuleType, name: str = "pose_encoder", shrink: int = 1) -> Any:
+def pose_encoder(keras: ModuleType, name: str = "pose_encoder", shrink: int = 1, trunk: str = "mobilenet_v3") -> Any:
     """Image -> ``{"global": [B, 3] axis-angle, "cam": [B, 3] scale, tx, ty}``; the scale starts at 7 as in SMIRK."""
-    image, seen = picture(keras, shrink)
-    x = mobilenet_v3_trunk(keras, seen, "small")
+    image, x = seen_by(keras, "small", shrink, trunk)
+    return keras.Model(image, pose_head(keras, x), name=name)
+
+
+def pose_head(keras: ModuleType, x: Any) -> dict[str, Any]:
+    """Features -> the outputs of :func:`pose_encoder`."""
     rotation = _dense(keras, x, 3, "pose_cam_layers.0.rows.0.3", 1e-3)
     scale = _dense(keras, x, 1, "pose_cam_layers.0.rows.3.4", 1e-3, 7.0)
     shift = _dense(keras, x, 2, "pose_cam_layers.0.rows.4.6", 1e-3)
-    cam = keras.layers.Concatenate(name="cam")([scale, shift])
-    return keras.Model(image, {"global": rotation, "cam": cam}, name=name)
+    return {"global": rotation, "cam": keras.layers.Concatenate(name="cam")([scale, shift])}
 
 
 def shape_encoder(
@@ -160,6 +188,7 @@ def shape_encoder(
     appearance: bool = True,
     name: str = "shape_encoder",
     shrink: int = 1,
+    trunk: str = "mobilenet_v3",
 ) -> Any:
     """Image -> ``{"shape": [B, n_shape], "tex": [B, 50], "light": [B, 27]}``.
 
@@ -169,14 +198,14 @@ def shape_encoder(
         appearance: also build the albedo and light heads (they start at the mean albedo under even white light).
         name: name of the model.
         shrink: see :func:`picture`.
+        trunk: see :func:`seen_by`.
     """
-    image, seen = picture(keras, shrink)
-    x = mobilenet_v3_trunk(keras, seen, "large")
+    image, x = seen_by(keras, "large", shrink, trunk)
     return keras.Model(image, shape_head(keras, x, n_shape, appearance), name=name)
 
 
 def shape_head(keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bool = True) -> dict[str, Any]:
-    """Features ``[B, 960]`` -> the outputs of :func:`shape_encoder`."""
+    """Features -> the outputs of :func:`shape_encoder`."""
     outputs = {"shape": _dense(keras, x, n_shape, "shape_layers.0")}
     if appearance:
         outputs["tex"] = _dense(keras, x, N_TEX, "tex_layers.0")
@@ -186,21 +215,35 @@ def shape_head(keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bo
     return outputs
 
 
-def tied_encoders(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, shrink: int = 1) -> Any:
-    """Shape and expression encoder on one trunk, as a training aid: one pass instead of two.
+class Tied(NamedTuple):
+    """Encoders on one trunk, as a training aid: one pass instead of several.
 
-    Returns:
-        ``(shape_encoder, expression_encoder, both)``; the first two share the trunk's layers, the third gives the
-        outputs of both by name, and ``features [B, 960]``.
+    Attributes:
+        encoders: name -> encoder; those of one trunk share its layers.
+        together: image -> the outputs of all encoders of the trunk by name, and ``features``.
     """
-    image, seen = picture(keras, shrink)
-    x = mobilenet_v3_trunk(keras, seen, "large")
-    shape, expression = shape_head(keras, x, n_shape), expression_head(keras, x, n_exp)
-    return (
-        keras.Model(image, shape, name="shape_encoder"),
-        keras.Model(image, expression, name="expression_encoder"),
-        keras.Model(image, shape | expression | {"features": x}, name="tied"),
-    )
+
+    encoders: dict[str, Any]
+    together: Any
+
+
+def tied_encoders(
+    keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, shrink: int = 1, trunk: str = "mobilenet_v3"
+) -> Tied:
+    """Shape and expression encoder on one trunk; on the separable one also the pose encoder.
+
+    MobileNetV3's pose encoder has a smaller trunk of its own (SMIRK) and stays apart.
+    """
+    image, x = seen_by(keras, "large", shrink, trunk)
+    heads = {"shape_encoder": shape_head(keras, x, n_shape), "expression_encoder": expression_head(keras, x, n_exp)}
+    if trunk == "separable":
+        heads["pose_encoder"] = pose_head(keras, x)
+    encoders = {name: keras.Model(image, outputs, name=name) for name, outputs in heads.items()}
+    outputs = {key: value for head in heads.values() for key, value in head.items()}
+    together = keras.Model(image, outputs | {"features": x}, name="tied")
+    if trunk != "separable":
+        encoders["pose_encoder"] = pose_encoder(keras, shrink=shrink)
+    return Tied(encoders, together)
 
 
 def with_features(keras: ModuleType, encoder: Any) -> Any:
@@ -210,18 +253,23 @@ def with_features(keras: ModuleType, encoder: Any) -> Any:
     )
 
 
-def expression_encoder(keras: ModuleType, n_exp: int = N_EXP, name: str = "expression_encoder", shrink: int = 1) -> Any:
+def expression_encoder(
+    keras: ModuleType,
+    n_exp: int = N_EXP,
+    name: str = "expression_encoder",
+    shrink: int = 1,
+    trunk: str = "mobilenet_v3",
+) -> Any:
     """Image -> ``{"exp": [B, n_exp], "eyelid": [B, 2] in 0..1, "jaw": [B, 3]}``.
 
     The jaw opens only (x >= 0) and turns at most 0.2 radians to the sides, as in SMIRK.
     """
-    image, seen = picture(keras, shrink)
-    x = mobilenet_v3_trunk(keras, seen, "large")
+    image, x = seen_by(keras, "large", shrink, trunk)
     return keras.Model(image, expression_head(keras, x, n_exp), name=name)
 
 
 def expression_head(keras: ModuleType, x: Any, n_exp: int = N_EXP) -> dict[str, Any]:
-    """Features ``[B, 960]`` -> the three clamped outputs of :func:`expression_encoder`."""
+    """Features -> the three clamped outputs of :func:`expression_encoder`."""
     layers, head = keras.layers, "expression_layers.0.rows"
     exp = _dense(keras, x, n_exp, f"{head}.0.{n_exp}", 0.1)
     eyelid = _dense(keras, x, 2, f"{head}.{n_exp}.{n_exp + 2}", 0.1)

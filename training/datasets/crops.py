@@ -70,14 +70,15 @@ def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.rand
 def _border(example: dict[str, np.ndarray]) -> int:
     """Beyond a photograph's edge is nothing; a picture that ends at the face goes on as it ends."""
     known = "landmarks" in example or "landmarks68" in example or "box" in example
+    known = known and "framed" not in example
     return cv2.BORDER_CONSTANT if known else cv2.BORDER_REPLICATE
 
 
 def _crop(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> CropTransform:
-    """The square around the face; the whole picture where nothing is known about the face."""
+    """The square around the face; the whole picture where nothing is known about the face, or it is the crop."""
     scale, shift = rng.uniform(*augment.crop_scale), rng.uniform(-1, 1, 2) * augment.crop_shift
     known = example.get("landmarks", example.get("landmarks68"))
-    if known is not None and (known[:, 2] > 0).any():
+    if known is not None and (known[:, 2] > 0).any() and "framed" not in example:
         crop = crop_from_landmarks(known[known[:, 2] > 0], scale)
     elif "box" in example:
         left, top, right, bottom = (float(v) for v in example["box"])

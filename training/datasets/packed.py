@@ -164,7 +164,8 @@ class Mosaics:
     """A :class:`~training.datasets.source.Source` over small grey pictures kept as mosaics (FER2013, 48 x 48).
 
     ``mosaic`` and ``offset`` are joined JPEGs of 1,000 pictures each, 25 a row, or ``image`` ``[N, 48, 48]`` holds them
-    plainly; ``label`` and ``id`` as in :class:`Packed`. There are no landmarks: the picture is the crop.
+    plainly; ``label`` and ``id`` as in :class:`Packed`. The picture is the crop. Landmarks are read from
+    ``NAME_landmarks.npz`` beside it, if there is one (:mod:`training.datasets.mosaic_landmarks`).
 
     Args:
         path: the ``.npz``.
@@ -191,6 +192,7 @@ class Mosaics:
         if faces_only and "face_detected" in arrays:
             keep = np.asarray(arrays["face_detected"], bool)
         self.images = images[keep]
+        self.landmarks = _mosaic_landmarks(Path(path), arrays, keep)
         self.ids: Sequence[str] = [str(name) for name in np.asarray(arrays["id"])[keep]]
         labels = _labels(arrays, len(images)).take(keep)
         self.labels = checked_labels(labels, len(self.images), str(path))
@@ -202,7 +204,18 @@ class Mosaics:
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         b = self.border
         picture = cv2.copyMakeBorder(self.images[index], b, b, b, b, cv2.BORDER_REPLICATE)
-        return {"image": cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB)}
+        out = {"image": cv2.cvtColor(picture, cv2.COLOR_GRAY2RGB), "framed": np.array(True)}
+        if self.landmarks is not None:
+            points = self.landmarks[index].astype(np.float32)
+            points[:, :2] = points[:, :2] / 16 + b
+            out["landmarks"] = points
+        return out
+
+
+def _mosaic_landmarks(path: Path, arrays: Mapping[str, np.ndarray], keep: np.ndarray) -> np.ndarray | None:
+    """``[N, 478, 3]`` sixteenths of a pixel and validity; None without a file of them."""
+    beside = path.with_name(f"{path.stem}_landmarks.npz")
+    return np.asarray(_companion(beside, arrays)["landmarks_x16"])[keep] if beside.is_file() else None
 
 
 def _tiles(data: np.ndarray, where: str, side: int = 48, columns: int = 25) -> np.ndarray:

@@ -11,7 +11,7 @@ from training.config import Config, Weights
 
 config = Config(
     stage="coarse_pretrain",
-    family="mobilenet_v3",
+    family="separable",
     tied=True,
     shrink=2,
     data="3*rendered:FACES/synthetic_train.npz"
@@ -20,7 +20,7 @@ config = Config(
     augment="mobile",
     balance_power=0.5,
     batch_size=32,
-    steps=8000,
+    steps=14000,
     learning_rate=6e-4,
     schedule="cosine",
     ema=0.995,
@@ -33,7 +33,7 @@ config = Config(
     weights=Weights(
         emotion=0.0, photometric=0.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
         landmarks_mp=10.0, eye_closure_mp=2.0, mouth_closure_mp=2.0, lip_corner_mp=2.0,
-        codes=0.5, deformation=1.0, taught=3.0, labels=1.0, posterior=0.5, hint=0.7, points=10.0,
+        codes=0.5, deformation=1.0, taught=3.0, labels=1.5, points=10.0,
         shape_reg=1e-5, exp_reg=0.0, light_reg=0.0,
     ),
 )  # fmt: skip

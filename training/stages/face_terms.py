@@ -13,6 +13,7 @@ from emoca_tf.codes import Codes
 from emoca_tf.emotion.identity import load_identity
 from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.encoders.mobilenet_v3 import LARGE
+from emoca_tf.encoders.separable import FEATURES
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from training.config import Config
@@ -23,7 +24,7 @@ from training.stages.base import Batch, Term, active
 from training.stages.distances import Deformation
 
 Seen = tuple[tf.Tensor, tf.Tensor]  # features and probabilities that the emotion network has of the photo
-TRUNK_FEATURES = LARGE[-1][0][0]
+TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0], "separable": FEATURES}
 
 
 class FaceTerms:
@@ -118,7 +119,7 @@ class FaceTerms:
             said = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(seen[1]), logits)
             terms["posterior"] = Term(tf.reduce_mean(said), w.posterior)
         if (w.hint or w.points) and features is None:
-            raise UserError("weights.hint and weights.points need family=mobilenet_v3: ResNet gives no features")
+            raise UserError("weights.hint and weights.points need a mobile family: ResNet gives no features")
         if w.points:
             given = batch["landmarks_mp"]
             guessed = tf.reshape(self.readers["points"](features, training=learning), (-1, N_MEDIAPIPE, 2))
@@ -208,7 +209,7 @@ def readers(config: Config, head: HeadModel, emotion_features: int) -> dict[str,
         emotion_features: width of the emotion network's features, for ``weights.hint``.
     """
     networks = {}
-    features = keras.Input((TRUNK_FEATURES,), name="features")
+    features = keras.Input((TRUNK_FEATURES.get(config.family, 0),), name="features")
     if config.weights.labels or config.weights.posterior:
         image = keras.Input((head.n_exp + 3,), name="expression_and_jaw")
         networks["reader"] = keras.Model(

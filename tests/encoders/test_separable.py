@@ -1,0 +1,80 @@
+"""The separable trunk starts from the embedded emotion network, knows places, and keeps its weights through files."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from helpers_preset import seeded_mobile, write_weights
+
+from emoca_tf.emotion import default
+from emoca_tf.encoders import separable
+from emoca_tf.encoders.mobile import mobile_config
+from emoca_tf.encoders.mobilenet_v3 import expression_encoder
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.npz import read_npz
+from training.networks import Reconstruction, start_from_emotion
+from training.trained import load_mobile, trunk_in
+
+RNG = np.random.default_rng(3)
+IMAGES = RNG.uniform(0, 1, (2, 224, 224, 3)).astype(np.float32)
+
+
+def test_blocks_with_the_embedded_weights_are_the_embedded_network() -> None:
+    image = keras.Input((224, 224, 3))
+    blocks = separable.separable_blocks(keras, image, default.MARGIN, "encoder.")
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(blocks))
+    start_from_emotion({"encoder": model})
+    np.testing.assert_allclose(model(IMAGES), default.load_default(keras)(IMAGES)["features"], atol=1e-5)
+
+
+def test_places_tell_apart_what_means_cannot() -> None:
+    model = expression_encoder(keras, trunk="separable")
+    features = keras.Model(model.input, model.get_layer("encoder.pool").output)
+    last = keras.Model(model.input, model.get_layer("encoder.dense3.sum3.relu").output)
+    assert features.output.shape == (None, separable.FEATURES)
+    seen = features(IMAGES).numpy()
+    np.testing.assert_allclose(seen[:, :256], last(IMAGES).numpy().mean((1, 2)), atol=1e-5)
+    tail = keras.Model(last.output, model.get_layer("encoder.pool").output)
+    maps = last(IMAGES).numpy()
+    mirrored = tail(maps[:, :, ::-1]).numpy()
+    np.testing.assert_allclose(mirrored[:, :256], seen[:, :256], atol=1e-5)
+    place = seen[:, 256:]
+    assert np.abs(mirrored[:, 256:] - place).max() > 0.1 * np.abs(place).max()
+
+
+def test_trunk_must_be_known() -> None:
+    with pytest.raises(ValueError, match="separable"):
+        expression_encoder(keras, trunk="transformer")
+
+
+def test_size_fits_a_phone() -> None:
+    assert expression_encoder(keras, trunk="separable").count_params() < 1_000_000  # 2.0 MB in half precision
+
+
+def test_files_tell_the_trunk(tmp_path) -> None:
+    head = HeadModel.load()
+    mobile = seeded_mobile(head, shrink=1, trunk="separable")
+    path = write_weights(mobile, tmp_path / "weights.npz")
+    stored = read_npz(path)
+    assert mobile_config({k: v.shape for k, v in stored.items()})["trunk"] == "separable"
+    again = load_mobile([str(path)], head).mobile
+    for name, values in mobile.encode(IMAGES).to_dict().items():
+        np.testing.assert_allclose(again.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(("family", "shrink"), [("separable", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)])
+def test_checkpoints_tell_the_trunk(family: str, shrink: int) -> None:
+    model = Reconstruction(family, HeadModel.load(), shrink=shrink).models["expression_encoder"]
+    stored = {f"network/expression_encoder/{i:04d}": v.numpy() for i, v in enumerate(model.variables)}
+    assert trunk_in(stored) == {"trunk": family, "shrink": shrink}
+
+
+def test_tied_separable_encoders_are_the_free_ones_on_one_trunk() -> None:
+    head = HeadModel.load()
+    tied, free = (Reconstruction("separable", head, tied=tied) for tied in (True, False))
+    assert len({id(model.get_layer("encoder.dense0.conv0")) for model in tied.models.values()}) == 1
+    for name, model in tied.models.items():
+        free.models[name].set_weights(model.get_weights())
+    for key, mine in tied.encode(IMAGES).to_dict().items():
+        np.testing.assert_allclose(mine, free.encode(IMAGES).to_dict()[key], atol=1e-5, err_msg=key)
