@@ -1,9 +1,9 @@
 """Landmarks of small grey pictures (:class:`training.datasets.packed.Mosaics`), which no detector is asked for.
 
-``python -m training.datasets.mosaic_landmarks FER.npz`` writes ``FER_landmarks.npz`` beside it. The pictures end at the
-face, so that MediaPipe's landmark network (out of the installed wheel) sees them as they are, with their edges repeated;
-a second look goes by the landmarks of the first. On 48 x 48 pixels its points are good to about a pixel. It gives the 468
-points of the face; the irises' ten stay invalid, as do all points of pictures without a face.
+``python -m training.datasets.mosaic_landmarks FER.npz`` writes ``FER_landmarks.npz`` beside it. The pictures end at
+the face, so that MediaPipe's landmark network (out of the installed wheel) sees them as they are, with their edges
+repeated; a second look goes by the landmarks of the first. On 48 x 48 pixels its points are good to about a pixel. It
+gives the 468 points of the face; the irises' ten stay invalid, as do all points of pictures without a face.
 """
 
 from __future__ import annotations
