@@ -21,7 +21,7 @@ from training.datasets.mixture import Mixture
 from training.datasets.pipeline import Batches, InputReport
 from training.datasets.pipeline import batches as pipeline_batches
 from training.datasets.source import Labels, Source
-from training.datasets.taught import Taught
+from training.datasets.taught import TEACHERS, Taught
 
 ENDLESS = 1_000_000
 HELD_OUT_EVERY = 20
@@ -67,7 +67,8 @@ class Subset:
 def open_source(spec: str, config: Config, seed: int) -> Source:
     """The source of ``kind``, ``kind:path`` or ``kind:path,option=value,...``; ``synthetic:plain`` has no surroundings.
 
-    With ``teacher=blendshapes`` the photographs' own blendshapes, in a file beside them, teach the expression.
+    With ``teacher=blendshapes`` the photographs' own blendshapes, in a file beside them, and their labels teach the
+    expression; with ``teacher=blendshapes-alone`` the labels say nothing.
 
     Raises:
         UserError: unknown kind (the nearest is suggested), or the reader's complaint.
@@ -93,13 +94,12 @@ def open_source(spec: str, config: Config, seed: int) -> Source:
         }
         path = ""
     teacher = options.pop("teacher", None)
-    if teacher == "blendshapes":
-        return Taught.beside(
-            catalog.open_source(kind, path or None, **options), Path(path), HeadModel.load(config.head)
-        )
-    if teacher is not None:
-        raise UserError(f"data {spec}: the only teacher is 'blendshapes'; received {teacher!r}")
-    return catalog.open_source(kind, path or None, **options)
+    source = catalog.open_source(kind, path or None, **options)
+    if teacher is None:
+        return source
+    if teacher not in TEACHERS:
+        raise UserError(f"data {spec}: the teachers are {' and '.join(TEACHERS)}; received {teacher!r}")
+    return Taught.beside(source, Path(path), HeadModel.load(config.head), TEACHERS[teacher])
 
 
 def open_sources(config: Config) -> Sources:

@@ -35,6 +35,8 @@ BLENDSHAPES = (
 """MediaPipe's 52 outputs in their order."""
 PROTOTYPES = {"happy": "smile", "sad": "sad", "surprise": "surprise", "fear": "fear", "disgust": "disgust",
               "anger": "angry"}  # fmt: skip
+TEACHERS = {"blendshapes": 0.6, "blendshapes-alone": 0.0}
+"""What a recipe may call for -> how much of a label's prototype is seen at least."""
 MOST_GAIN = 3.0
 LARGEST = 99.5  # percentile that counts as an axis at its full range
 
@@ -52,7 +54,9 @@ class Taught:
         UserError: other rows than the source has, or a head without ARKit's axes.
     """
 
-    def __init__(self, source: Source, blendshapes: np.ndarray, head: HeadModel, label_strength: float = 0.6) -> None:
+    def __init__(
+        self, source: Source, blendshapes: np.ndarray, head: HeadModel, label_strength: float = TEACHERS["blendshapes"]
+    ) -> None:
         if blendshapes.shape != (len(source), len(BLENDSHAPES)):
             raise UserError(
                 f"{blendshapes.shape} blendshapes for {len(source)} pictures; expected {len(BLENDSHAPES)} for each"
@@ -63,7 +67,9 @@ class Taught:
         self.mirror = mirrored_axes(head.expression_names)
 
     @classmethod
-    def beside(cls, source: Source, path: Path, head: HeadModel) -> Taught:
+    def beside(
+        cls, source: Source, path: Path, head: HeadModel, label_strength: float = TEACHERS["blendshapes"]
+    ) -> Taught:
         """With the blendshapes beside ``NAME.npz`` or ``NAME_jpeg.npz``: ``NAME_blendshapes[_pose].npz``.
 
         Raises:
@@ -81,7 +87,7 @@ class Taught:
         if unknown:
             raise UserError(f"{path.parent / name} has no blendshapes of {unknown[0]} and {len(unknown) - 1} others")
         chosen = np.array([rows[identity] for identity in source.ids])
-        return cls(source, stored["blendshapes"][chosen].astype(np.float32), head)
+        return cls(source, stored["blendshapes"][chosen].astype(np.float32), head, label_strength)
 
     def __len__(self) -> int:
         return len(self.source)

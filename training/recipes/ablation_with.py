@@ -1,8 +1,16 @@
-"""What the emotion loss is worth, one half: the last stage of the embedded model as it is.
+"""What the emotion loss is worth, one half: EMOCA's coarse stage with it; nothing else says what a face feels like.
 
-Command: python training/train.py ablation_with --set init=runs/mobile_pretrain --out runs/ablation_with
+Command: python training/train.py ablation_with --set init=runs/ablation_pretrain --out runs/ablation_with
 """
 
-from training.recipes import mobile
+from dataclasses import replace
 
-config = mobile.config
+from training.recipes import ablation_pretrain, mobile
+
+config = replace(
+    mobile.config,
+    data=ablation_pretrain.config.data,
+    init=("runs/ablation_pretrain",),
+    steps=1000,
+    weights=replace(mobile.config.weights, labels=0.0, emotion=1.0),
+)

@@ -1,6 +1,6 @@
 """What the emotion loss is worth, other half: as ablation_with, seed and steps included, but without that loss.
 
-Command: python training/train.py ablation_without --set init=runs/mobile_pretrain --out runs/ablation_without
+Command: python training/train.py ablation_without --set init=runs/ablation_pretrain --out runs/ablation_without
 Measured with benchmarks/emotion.py; the table is in docs/ablation.md.
 """
 
