@@ -34,7 +34,7 @@ LICENCE = (
     "The weights were trained on pictures that are free for research only (see the model card): use them for research. "
     "They are no statement about people: do not imitate anyone who did not agree to it."
 )
-SUMMARY = "MobileNetV3 encoders of pose, identity and expression on the default head"
+SUMMARY = "phone-sized encoders of pose, identity and expression on the default head"
 
 
 def stored(networks: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ def card_of(mobile: Any, config: dict[str, Any], head: HeadModel, sources: Seque
         kind="mobile",
         config=config | {"eyelids": head.eyelids is not None},
         networks={name: model.count_params() for name, model in mobile.networks.items()},
-        title="The mobile model of emoca-tf: MobileNetV3 encoders of pose, identity and expression.",
+        title="The mobile model of emoca-tf: phone-sized encoders of pose, identity and expression.",
         licence=licence,
         head={"name": head.name, "sha256": head.sha256()},
         training=[recipe for source in sources for recipe in _recipes(source)],

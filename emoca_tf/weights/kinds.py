@@ -254,7 +254,7 @@ KINDS: dict[str, Kind] = {
         ),
         Kind(
             name="mobile",
-            title="The mobile model of emoca-tf: MobileNetV3 encoders of pose, identity and expression.",
+            title="The mobile model of emoca-tf: phone-sized encoders of pose, identity and expression.",
             licence="",  # that of the data it was trained on: stands in the card of each file
             sources={
                 name: f"{name}."

@@ -1,6 +1,6 @@
 """DECA's pretraining and coarse training: all coarse codes from landmarks, pictures and regularisers.
 
-Learnt: ``E_flame``, or the three MobileNetV3 encoders. Frozen: the identity and emotion networks, where they count.
+Learnt: ``E_flame``, or the three mobile encoders. Frozen: the identity and emotion networks, where they count.
 Losses (losses specification 4.5): landmarks, eye and mouth closure, photometric, identity, regularisers; with rings of
 one person also the exchange of shape codes. On synthetic pictures the distance to the true codes can be added.
 """
