@@ -109,6 +109,10 @@ CASES = {
         MOBILE, stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
         weights=replace(READ, hint=1.0, points=1.0, posterior=1.0),
     ),
+    "mixed, separable": replace(
+        MOBILE, family="separable", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
+        weights=replace(READ, hint=1.0, points=1.0),
+    ),
     "mixed_coarse": replace(MOBILE, stage="coarse", shrink=2, weights=replace(READ, photometric=1.0)),
     "detail": replace(
         MOBILE, stage="detail", ring=2, exchange=True, coarse_codes="truth", weights=replace(QUIET, detail_mrf=0.0)
