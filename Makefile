@@ -39,11 +39,13 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(call install,dev)
 	touch $(VENV)/.demo
 
-# The Android app: networks of the embedded weights (or of MODEL=...) into its assets, then a signed, checked APK.
+# The Android app: networks of the embedded weights (or of MODEL=...) into its assets, proved on a JVM, then a signed,
+# checked APK.
 # Needs a JDK 17 and x86-64 Linux; what the APK is stands in android_demo/build/report.json afterwards.
 MODEL ?=
 apk: $(VENV)/.dev
 	PYTHON=$(BIN)/python android_demo/tools/export_bundle $(MODEL)
+	$(BIN)/python android_demo/tools/prove_bundle.py
 	PYTHON=$(BIN)/python android_demo/tools/build_offline.sh
 
 clean:

@@ -2,9 +2,8 @@
 
     python benchmarks/engine_jvm.py BUNDLE      # written by: convert --tflite --bundle DIR
 
-Prints milliseconds a frame by stage, bytes allocated a frame, and the ratio, with one thread. The JVM's runtime has
-TensorFlow Lite's plain kernels and Python's LiteRT has XNNPACK, so that networks (detector, encode, head, emotion) are
-slower on the JVM; the engine's own stages are what the table is for. What this machine takes says nothing about phones.
+Prints milliseconds a frame by stage, bytes allocated a frame, and the ratio, with one thread and XNNPACK on both sides.
+What this machine takes says nothing about phones.
 """
 
 from __future__ import annotations

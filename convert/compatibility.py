@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 ANDROID = "2.16.1"
-"""What the Android demo ships with."""
+"""The last one that Maven Central has under this name; the Android demo ships a newer one."""
 
 KNOWN = {
     "ADD": 4, "ATAN2": 1, "BATCH_MATMUL": 4, "CAST": 4, "CONCATENATION": 3, "CONV_2D": 6, "COS": 1,

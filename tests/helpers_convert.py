@@ -58,7 +58,10 @@ def spread(model: Any, images: np.ndarray, size: float = 0.4) -> None:
 
 
 def tiny_trunk(module: Any) -> tuple[Any, Any]:
-    """Image and features of a small network with the mobile trunk's kinds of layers; converts in a second."""
+    """Image and features of a small network with the mobile trunk's kinds of layers; converts in a second.
+
+    No stride is larger than its kernel: XNNPACK of TensorFlow Lite 2.21 gives zeros for such convolutions.
+    """
     layers = module.layers
     image = x = module.Input((224, 224, 3), name="image")
     for number, (width, stride) in enumerate(((12, 4), (24, 2), (32, 2))):
@@ -66,7 +69,7 @@ def tiny_trunk(module: Any) -> tuple[Any, Any]:
             x = layers.DepthwiseConv2D(3, strides=stride, padding="same", use_bias=False, name=f"dw{number}")(x)
             x = layers.BatchNormalization(name=f"dw{number}.bn")(x)
             x = layers.ReLU(name=f"dw{number}.act")(x)
-        kernel, step = (3, stride) if not number else (1, 1)
+        kernel, step = (5, stride) if not number else (1, 1)
         x = layers.Conv2D(width, kernel, strides=step, padding="same", use_bias=False, name=f"pw{number}")(x)
         x = layers.BatchNormalization(name=f"pw{number}.bn")(x)
         x = layers.ReLU(name=f"pw{number}.act")(x)

@@ -16,15 +16,21 @@ android {
         versionName = "0.1.0"
         ndk { abiFilters += listOf("arm64-v8a", "x86_64") }
     }
-    // plain: what needs no android.*, checked on a desktop JVM. The engine is plain too; its sources become part of the app.
-    sourceSets["main"].kotlin.srcDirs("src/plain/kotlin", "../engine/src/main/kotlin")
+    // plain: what needs no android.*, checked on a desktop JVM. Engine and runtime are plain too; their sources become part
+    // of the app. gpu: the optional runner on LiteRT's delegate; leave it out together with its three dependencies.
+    sourceSets["main"].kotlin.srcDirs(
+        "src/plain/kotlin", "src/gpu/kotlin", "../engine/src/main/kotlin", "../runtime/src/main/kotlin",
+    )
     compileOptions {
         sourceCompatibility = JavaVersion.VERSION_11
         targetCompatibility = JavaVersion.VERSION_11
     }
     // Stored as they are: models are mapped, and AGP aligns uncompressed libraries to 16 KB.
     androidResources { noCompress += "tflite" }
-    packaging { jniLibs { useLegacyPackaging = false } }
+    packaging {
+        jniLibs { useLegacyPackaging = false }
+        resources { excludes += setOf("META-INF/versions/**", "META-INF/native-image/**", "META-INF/maven/**") }
+    }
     buildTypes {
         release {
             isMinifyEnabled = false
@@ -36,9 +42,15 @@ android {
 kotlin { compilerOptions { jvmTarget = JvmTarget.JVM_11 } }
 
 dependencies {
-    // LiteRT 1.x carries the classes org.tensorflow.lite.* that the app is written for, in libraries for 16 KB pages.
+    // TensorFlow Lite with XNNPACK, linked for 16 KB pages; versions as in tools/versions.tsv.
+    implementation("org.bytedeco:tensorflow-lite:2.21.0-1.5.14")
+    implementation("org.bytedeco:javacpp:1.5.14")
+    for (platform in listOf("android-arm64", "android-x86_64")) {
+        implementation("org.bytedeco:tensorflow-lite:2.21.0-1.5.14:$platform")
+        implementation("org.bytedeco:javacpp:1.5.14:$platform")
+    }
+    // Optional, for src/gpu: without these the GPU button says why it stays on the CPU.
     implementation("com.google.ai.edge.litert:litert:1.4.1")
-    // Optional: without these two lines the GPU button says why it stays on the CPU.
     implementation("com.google.ai.edge.litert:litert-gpu:1.4.1")
     implementation("com.google.ai.edge.litert:litert-gpu-api:1.4.1")
 }

@@ -32,7 +32,7 @@ def compiled() -> tuple[Path, str]:
     engine_tests, engine_path = jvm.compile_tests()  # the desktop's TensorFlow Lite runtime is among them
     engine = jvm.compile_engine()
     plain = jvm.compile_kotlin(HERE / "src" / "plain" / "kotlin", BUILD / "plain", [engine, *stdlib])
-    libraries = [plain, engine_tests, engine, *stdlib, *jvm.tool("junit")]
+    libraries = [plain, engine_tests, engine, jvm.compile_runtime(), *stdlib, *jvm.tool("junit")]
     tests = jvm.compile_kotlin(HERE / "src" / "jvmTest" / "kotlin", BUILD / "jvm-test", libraries, friends=plain)
     return tests, jvm.path(tests, plain) + os.pathsep + engine_path
 
@@ -59,8 +59,7 @@ def main() -> int:
 
 
 def _properties(bundle: str | None) -> list[str]:
-    cache = f"-Dorg.bytedeco.javacpp.cachedir={fetch.cache_folder() / 'javacpp'}"
-    return [cache] + ([f"-Democa.bundle={Path(bundle).resolve()}"] if bundle else [])
+    return jvm.native_options() + ([f"-Democa.bundle={Path(bundle).resolve()}"] if bundle else [])
 
 
 if __name__ == "__main__":

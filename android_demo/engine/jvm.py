@@ -18,6 +18,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,7 +36,11 @@ import fetch  # noqa: E402
 
 COMPILER = ("kotlin-compiler", "kotlin-stdlib", "kotlin-script-runtime", "kotlin-reflect", "kotlin-daemon-embeddable",
             "kotlin-build-tools-api", "kotlinx-coroutines", "annotations")  # fmt: skip
-RUNTIME = ("tensorflow-lite-jvm", "tensorflow-lite-jvm-linux", "javacpp", "javacpp-linux")
+RUNTIME = ("tensorflow-lite", "javacpp")
+NATIVE = {
+    "tensorflow-lite-linux-x86_64": "org/bytedeco/tensorflowlite/linux-x86_64/libjnitensorflowlite.so",
+    "javacpp-linux-x86_64": "org/bytedeco/javacpp/linux-x86_64/libjnijavacpp.so",
+}
 OLDEST_JDK = 17
 STAMP = ".complete"
 
@@ -129,13 +134,32 @@ def compile_engine() -> Path:
     return compile_kotlin(HERE / "src" / "main" / "kotlin", BUILD / "main", tool("kotlin-stdlib"), jdk=8)
 
 
+def compile_runtime() -> Path:
+    """Classes of ``../runtime``: networks on TensorFlow Lite, the same on a phone and here."""
+    sources = HERE.parent / "runtime" / "src" / "main" / "kotlin"
+    return compile_kotlin(sources, BUILD / "runtime", [compile_engine(), *tool("kotlin-stdlib", *RUNTIME)], jdk=8)
+
+
 def compile_tests() -> tuple[Path, str]:
     """Classes of ``src/test`` and the class path to run them."""
-    main = compile_engine()
-    libraries = [*tool("kotlin-stdlib", "junit"), *tool(*RUNTIME)]
+    main, runtime = compile_engine(), compile_runtime()
+    libraries = [runtime, *tool("kotlin-stdlib", "junit", *RUNTIME)]
     tests = compile_kotlin(HERE / "src" / "test" / "kotlin", BUILD / "test", [main, *libraries], friends=main)
     resources = HERE / "src" / "test" / "resources"
     return tests, path(tests, resources, main, libraries)
+
+
+def native_options() -> list[str]:
+    """Options of ``java`` by which it finds TensorFlow Lite as a phone does: by name, in a folder of libraries."""
+    folder = fetch.cache_folder() / "native"
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder / "lock"):
+        for name, member in NATIVE.items():
+            (jar,), library = tool(name), folder / Path(member).name
+            if not library.is_file() or library.stat().st_mtime < jar.stat().st_mtime:
+                with zipfile.ZipFile(jar) as packed:
+                    library.write_bytes(packed.read(member))
+    return [f"-Djava.library.path={folder}", "-Dorg.bytedeco.javacpp.findlibraries=false"]
 
 
 def run_tests(options: argparse.Namespace) -> int:
@@ -163,11 +187,7 @@ def run_main(name: str, options: argparse.Namespace) -> int:
 
 def _properties(options: argparse.Namespace) -> list[str]:
     given = {"emoca.bundle": options.bundle, "emoca.expected": options.expected}
-    native = [
-        "-Dorg.bytedeco.javacpp.cachedir=" + str(fetch.cache_folder() / "javacpp"),
-        "-Dorg.bytedeco.javacpp.logger.debug=false",
-    ]
-    return [*native, *(f"-D{name}={Path(value).resolve()}" for name, value in given.items() if value)]
+    return [*native_options(), *(f"-D{name}={Path(value).resolve()}" for name, value in given.items() if value)]
 
 
 def main() -> int:

@@ -57,7 +57,7 @@ def examine(apk: Path, badging: str, android: Path, android26: Path, jdk: Path) 
     if extra := set(facts["permissions"]) - ALLOWED_PERMISSIONS:
         problems.append(f"permissions that the app has no use for: {', '.join(sorted(extra))}")
     facts["alignment"] = _alignment(infos, offsets, problems)
-    facts["elf_load_alignment"] = _elf(contents, notes)
+    facts["libraries"] = _libraries(contents, int(facts["min_sdk"] or 0), problems)
     facts["bundle"] = bundle
     code = [content for name, content in contents.items() if name.endswith(".dex")]
     found = references.check(code, android, android26, jdk)
@@ -99,19 +99,27 @@ def _alignment(infos: list[zipfile.ZipInfo], offsets: dict[str, int], problems: 
     return {kind: value for kind, value in least.items() if value < 1 << 20}
 
 
-def _elf(contents: dict[str, bytes], notes: list[str]) -> dict[str, int]:
-    """Smallest alignment of the LOAD segments of every library."""
+def _libraries(contents: dict[str, bytes], min_sdk: int, problems: list[str]) -> dict[str, dict[str, int]]:
+    """Smallest alignment of the LOAD segments of every library, and the Android level that it was built for."""
     found = {}
     for name, content in contents.items():
         if not name.endswith(".so"):
             continue
-        found[name] = load_alignment(content)
-        if found[name] < LIBRARY_ALIGNMENT:
-            notes.append(
-                f"{name} was linked for pages of {found[name]} bytes: phones with 16 KB pages run it in Android 16's "
-                "compatibility mode, with a warning, or not at all; the Gradle build takes LiteRT's newer library"
+        found[name] = {"load_alignment": load_alignment(content), "built_for_api": built_for(content)}
+        if found[name]["load_alignment"] < LIBRARY_ALIGNMENT:
+            problems.append(
+                f"{name} was linked for pages of {found[name]['load_alignment']} bytes: phones with 16 KB pages run it in "
+                "Android 16's compatibility mode, with a warning, or not at all"
             )
+        if found[name]["built_for_api"] > min_sdk:
+            problems.append(f"{name} was built for API {found[name]['built_for_api']}, and the app installs from {min_sdk} on")
     return found
+
+
+def built_for(elf: bytes) -> int:
+    """Level in the NDK's note (owner ``Android``, type 1), which the oldest phone must have; 0 where there is none."""
+    note = re.search(rb"\x08\0\0\0.{4}\x01\0\0\0Android\0(.{4})", elf, re.DOTALL)
+    return int.from_bytes(note[1], "little") if note else 0
 
 
 def load_alignment(elf: bytes) -> int:

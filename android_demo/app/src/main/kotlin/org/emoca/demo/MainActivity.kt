@@ -16,8 +16,7 @@ import android.widget.Toast
 import org.emoca.demo.device.AssetSource
 import org.emoca.demo.device.CameraSource
 import org.emoca.demo.device.Cameras
-import org.emoca.demo.device.GpuRuntime
-import org.emoca.demo.device.InterpreterRuntime
+import org.emoca.demo.device.Runtimes
 import org.emoca.demo.device.Screenshot
 import org.emoca.demo.device.ShareProvider
 import org.emoca.demo.gl.HeadRenderer
@@ -68,7 +67,7 @@ class MainActivity : Activity(), SessionListener {
         screen.message.setOnClickListener { mend() }
         setContentView(screen)
         window.addFlags(WindowManager.LayoutParams.FLAG_KEEP_SCREEN_ON)
-        session = LiveSession(AssetSource(assets), { InterpreterRuntime() }, { GpuRuntime.open() }, moment, this)
+        session = LiveSession(AssetSource(assets), Runtimes.cpu, Runtimes::gpu, moment, this)
         session.start()
         refresh()
     }

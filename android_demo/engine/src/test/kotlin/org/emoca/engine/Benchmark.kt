@@ -1,6 +1,7 @@
 package org.emoca.engine
 
 import java.nio.ByteBuffer
+import org.emoca.runtime.InterpreterRuntime
 
 private const val ROUNDS = 200
 
@@ -12,7 +13,7 @@ fun main() {
     for (row in 0 until minOf(480, source.height)) {
         System.arraycopy(source.pixels, 3 * row * source.width, photo.pixels, 3 * row * 640, 3 * minOf(640, source.width))
     }
-    println("engine on JDK ${Runtime.version().feature()}, ${TensorFlowLite().name}; bundle: ${bundle.manifest.weights}, head ${bundle.manifest.headName}")
+    println("engine on JDK ${Runtime.version().feature()}, ${InterpreterRuntime(threads = 1).name}; bundle: ${bundle.manifest.weights}, head ${bundle.manifest.headName}")
     println("640 x 480 frames, $ROUNDS after warming up. Times of this machine say nothing about phones.")
     camera()
     engine(bundle, photo, "detection in every frame, no smoothing", EngineSettings.PHOTOS)
@@ -36,7 +37,7 @@ private fun camera() {
 }
 
 private fun engine(bundle: Bundle, image: RgbImage, title: String, settings: EngineSettings) {
-    FaceEngine.open(bundle, TensorFlowLite(), settings).use { engine ->
+    FaceEngine.open(bundle, InterpreterRuntime(threads = 1), settings).use { engine ->
         repeat(ROUNDS) { engine.process(image, it / 30.0) }
         val times = Array(Stage.values().size) { LongArray(ROUNDS) }
         var found = 0

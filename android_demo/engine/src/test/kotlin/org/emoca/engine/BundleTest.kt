@@ -1,6 +1,7 @@
 package org.emoca.engine
 
 import java.io.File
+import org.emoca.runtime.InterpreterRuntime
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -21,7 +22,7 @@ class BundleTest {
     @Test
     fun `every network repeats its golden output`() {
         val bundle = Bundle.load(FolderSource(Given.bundle), golden = true)
-        val runners = Runners(bundle, TensorFlowLite())
+        val runners = Runners(bundle, InterpreterRuntime(threads = 1))
         val seen = ArrayList<String>()
         for (record in bundle.manifest.golden.filter { it.stage in bundle }) {
             val runner = runners.open(record.stage)
@@ -131,7 +132,7 @@ class BundleTest {
         java.nio.file.Files.createSymbolicLink(model.toPath(), File(folder, "models/shape.tflite").toPath())
         assertTrue("missing" in assertThrows<BundleException> { Bundle.load(FolderSource(folder)) }.message!!)
         val bundle = Bundle.load(FolderSource(Given.bundle))
-        assertThrows(BundleException::class.java) { FaceEngine.open(bundle, TensorFlowLite(), EngineSettings(mesh = "no such head")) }
+        assertThrows(BundleException::class.java) { FaceEngine.open(bundle, InterpreterRuntime(threads = 1), EngineSettings(mesh = "no such head")) }
         assertThrows(BundleException::class.java) { bundle.bytes("triangles") }
     }
 

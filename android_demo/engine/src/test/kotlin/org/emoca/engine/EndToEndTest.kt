@@ -3,6 +3,7 @@ package org.emoca.engine
 import java.io.File
 import java.lang.management.ManagementFactory
 import java.nio.ByteBuffer
+import org.emoca.runtime.InterpreterRuntime
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -13,7 +14,7 @@ import org.junit.jupiter.api.Test
 class EndToEndTest {
     private val bundle by lazy { Bundle.load(FolderSource(Given.bundle)) }
 
-    private fun open(settings: EngineSettings) = FaceEngine.open(bundle, TensorFlowLite(), settings)
+    private fun open(settings: EngineSettings) = FaceEngine.open(bundle, InterpreterRuntime(threads = 1), settings)
 
     @Test
     fun `photos and every frame of a video give Python's codes, vertices and emotion`() {

@@ -1,6 +1,7 @@
 package org.emoca.engine
 
 import kotlin.math.abs
+import org.emoca.runtime.InterpreterRuntime
 
 /**
  * How the engine follows a face through the frames of a video (`expected.py BUNDLE DIR --video FILE`), with its usual
@@ -15,7 +16,7 @@ fun main() {
         "without smoothing" to EngineSettings(filters = FilterSettings.OFF),
         "the detector's box in every frame, without smoothing" to EngineSettings.PHOTOS,
     )) {
-        FaceEngine.open(bundle, TensorFlowLite(), settings).use { follow(it, pictures, title) }
+        FaceEngine.open(bundle, InterpreterRuntime(threads = 1), settings).use { follow(it, pictures, title) }
     }
 }
 

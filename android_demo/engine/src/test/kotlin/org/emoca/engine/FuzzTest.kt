@@ -3,6 +3,7 @@ package org.emoca.engine
 import java.nio.ByteBuffer
 import java.time.Duration
 import java.util.Random
+import org.emoca.runtime.InterpreterRuntime
 import org.junit.jupiter.api.Assertions.assertTimeout
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Tag
@@ -75,7 +76,7 @@ class FuzzTest {
         val frame = YuvFrame()
         var refused = 0
         var found = 0
-        FaceEngine.open(Bundle.load(FolderSource(Given.bundle)), TensorFlowLite()).use { engine ->
+        FaceEngine.open(Bundle.load(FolderSource(Given.bundle)), InterpreterRuntime(threads = 1)).use { engine ->
             repeat(count) { number ->
                 assertTimeout(LIMIT) {
                     val good = if (number % 3 == 0) mutatedPicture(photo, image, random) else camera(frame, converter, image, random)

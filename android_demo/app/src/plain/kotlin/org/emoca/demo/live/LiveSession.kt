@@ -39,10 +39,11 @@ interface SessionListener {
  * throws at anybody: what goes wrong becomes the [moment]'s obstacle.
  *
  * @param source where the bundle lies.
- * @param cpu makes the runtime that is always there; [gpu] one that may fail.
+ * @param cpu runtimes on the processor, the best first: the first one that repeats the bundle's golden vectors is used.
+ * @param gpu makes one that may fail.
  */
 class LiveSession(
-    private val source: BundleSource, private val cpu: () -> TensorRuntime, private val gpu: () -> TensorRuntime,
+    private val source: BundleSource, private val cpu: List<() -> TensorRuntime>, private val gpu: () -> TensorRuntime,
     private val moment: Moment, private val listener: SessionListener,
 ) {
     /** Where pictures come from; `null` while no camera is open. */
@@ -74,6 +75,7 @@ class LiveSession(
     private var backend = ""
     private var mesh = ""
     private var lastFeed: Feed? = null
+    private var processor: (() -> TensorRuntime)? = null
 
     fun start() = thread.start()
 
@@ -121,9 +123,9 @@ class LiveSession(
         }
     }
 
-    private fun load(golden: Boolean = false): Bundle? = try {
+    private fun load(): Bundle? = try {
         source.open(Bundle.MANIFEST).close()
-        Bundle.load(source, golden)
+        Bundle.load(source, golden = true)
     } catch (_: java.io.IOException) {
         obstacle(Situation.BUNDLE_MISSING)
     } catch (_: BundleException) {
@@ -132,7 +134,9 @@ class LiveSession(
 
     private fun open(bundle: Bundle): FaceEngine? = try {
         mesh = if ("head_small" in bundle && bundle.hasArray("small_triangles")) "head_small" else "head"
-        start(bundle, cpu())
+        val chosen = processor ?: cpu.firstOrNull { SelfTest.complaint(bundle, it()) == null }
+        processor = chosen
+        if (chosen == null) obstacle(Situation.MODEL_REFUSED) else start(bundle, chosen())
     } catch (_: ModelException) {
         obstacle(Situation.MODEL_REFUSED)
     } catch (_: BundleException) {
@@ -181,7 +185,7 @@ class LiveSession(
 
     private fun onGpu(bundle: Bundle, refused: (String) -> Unit): FaceEngine? = try {
         val runtime = gpu()
-        val complaint = SelfTest.complaint(load(golden = true) ?: return null, runtime)
+        val complaint = SelfTest.complaint(bundle, runtime)
         complaint?.let(refused)
         if (complaint == null) start(bundle, runtime) else null
     } catch (error: ModelException) {

@@ -13,57 +13,64 @@ import java.nio.ByteOrder
 import java.nio.FloatBuffer
 
 /**
- * LiteRT's interpreter: XNNPACK on the processor, or a delegate.
+ * The networks on the graphics processor: LiteRT's own interpreter with its GPU delegate. The whole of the optional GPU
+ * part is in this file, which only builds with LiteRT from Google's repository contain ([Runtimes] looks it up). It is
+ * used after the session's self-test alone.
  *
- * @param threads of every network.
- * @param delegate made for every network, closed with it; the processor alone if `null`.
+ * @throws ModelException this phone has no delegate that works.
  */
-class InterpreterRuntime(
-    private val threads: Int = defaultThreads(), private val delegateName: String = "",
-    private val delegate: (() -> Delegate)? = null,
-) : TensorRuntime {
-    override val name: String
-        get() = if (delegate != null) delegateName else "XNNPACK CPU × $threads"
+class GpuRuntime : TensorRuntime {
+    override val name = "LiteRT GPU"
+
+    init {
+        delegate().close()
+    }
 
     override fun open(model: ByteBuffer): TensorRunner {
-        val attached = delegate?.invoke()
+        val attached = delegate()
         val interpreter = try {
-            val options = Interpreter.Options().setNumThreads(threads).setUseXNNPACK(attached == null)
-            if (attached != null) options.addDelegate(attached)
-            Interpreter(model, options)
+            Interpreter(model, Interpreter.Options().setNumThreads(1).addDelegate(attached))
         } catch (error: IllegalArgumentException) {
-            attached?.close()
+            attached.close()
             throw ModelException(oneLine(error), error)
         } catch (error: IllegalStateException) {
-            attached?.close()
+            attached.close()
             throw ModelException(oneLine(error), error)
-        } catch (error: LinkageError) { // no native library for this processor
-            attached?.close()
+        } catch (error: LinkageError) {
+            attached.close()
             throw ModelException("LiteRT cannot be loaded: ${oneLine(error)}", error)
         }
         try {
-            return InterpreterRunner(interpreter, attached)
+            return GpuRunner(interpreter, attached)
         } catch (error: ModelException) {
             interpreter.close()
-            attached?.close()
+            attached.close()
             throw error
         }
     }
 
-    companion object {
-        /** Half the cores: the fast ones, on phones that have two kinds. */
-        private fun defaultThreads() = (Runtime.getRuntime().availableProcessors() / 2).coerceIn(1, 4)
+    /** By name: the delegate's artifact is one of its own, and builds of the rest compile without it. */
+    private fun delegate(): Delegate = try {
+        Class.forName(DELEGATE).getDeclaredConstructor().newInstance() as Delegate
+    } catch (error: ClassNotFoundException) {
+        throw ModelException("this build has no GPU delegate", error)
+    } catch (error: ReflectiveOperationException) {
+        throw ModelException("the GPU delegate cannot be made: ${oneLine(error.cause ?: error)}", error)
+    } catch (error: LinkageError) {
+        throw ModelException("the GPU delegate cannot be loaded: ${oneLine(error)}", error)
+    }
 
-        internal fun oneLine(error: Throwable): String = error.message.orEmpty().lineSequence().first().take(160)
+    private companion object {
+        const val DELEGATE = "org.tensorflow.lite.gpu.GpuDelegate"
     }
 }
 
 /**
- * One network in the interpreter. Names are those of its signature where it has one, else those of its tensors.
+ * One network. Names are those of its signature where it has one, else those of its tensors.
  *
  * @throws ModelException tensors that are not float32.
  */
-internal class InterpreterRunner(private val interpreter: Interpreter, private val delegate: Delegate?) : TensorRunner {
+private class GpuRunner(private val interpreter: Interpreter, private val delegate: Delegate) : TensorRunner {
     private val signature: String? = interpreter.signatureKeys.firstOrNull()
     private val inputTensors: Map<String, Tensor> = tensors(
         interpreter.inputTensorCount, interpreter::getInputTensor,
@@ -98,16 +105,16 @@ internal class InterpreterRunner(private val interpreter: Interpreter, private v
                 interpreter.runForMultipleInputsOutputs(inputList, outputList)
             }
         } catch (error: IllegalArgumentException) {
-            throw ModelException(InterpreterRuntime.oneLine(error), error)
+            throw ModelException(oneLine(error), error)
         } catch (error: IllegalStateException) {
-            throw ModelException(InterpreterRuntime.oneLine(error), error)
+            throw ModelException(oneLine(error), error)
         }
         for (buffer in outputBuffers.values) buffer.clear()
     }
 
     override fun close() {
         interpreter.close()
-        delegate?.close()
+        delegate.close()
     }
 
     private fun tensors(
@@ -126,3 +133,5 @@ internal class InterpreterRunner(private val interpreter: Interpreter, private v
     private fun buffer(spec: TensorSpec): FloatBuffer =
         ByteBuffer.allocateDirect(Float.SIZE_BYTES * spec.size).order(ByteOrder.nativeOrder()).asFloatBuffer()
 }
+
+private fun oneLine(error: Throwable): String = error.message.orEmpty().lineSequence().first().take(160)
