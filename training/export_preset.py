@@ -1,8 +1,10 @@
 """Trained mobile networks -> the file that ships, with its card: ``python -m training.export_preset RUN... -o FILE``.
 
-Matrices are stored as float16, vectors (biases, batch norms) as float32; equal networks give equal bytes. The codes of
-the stored networks are compared with those of the original ones before anything is written. ``--install`` puts the
-file, its card and its size and hash (``presets.json``) into the package.
+Matrices are stored as float16, vectors (biases, batch norms) as float32; equal networks give equal bytes. With
+``--grid`` the kernels are first rounded to 8 bits, channel by channel, so that a file for phones with 8-bit weights is
+the same network and not an approximation of it. The codes of the stored networks are compared with those of the
+original ones before anything is written. ``--install`` puts the file, its card and its size and hash (``presets.json``)
+into the package.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from emoca_tf.weights.presets import REGISTRY, Preset, presets
 
 MAX_BYTES = 16 * 2**20  # with head, albedo and default emotion network the package stays below 20 MB
 TOLERANCE = 0.02  # of a code's spread
+GRID_TOLERANCE = 0.25  # the same for kernels rounded to 8 bits; what that costs is measured on faces, not here
+LEVELS = 127
 LICENCE = (
     "The weights were trained on pictures that are free for research only (see the model card): use them for research. "
     "They are no statement about people: do not imitate anyone who did not agree to it."
@@ -53,6 +57,18 @@ def stored(networks: Mapping[str, Any]) -> dict[str, np.ndarray]:
                 raise UserError(f"{name}.{key} holds values that are no numbers or too large for float16; not written")
             arrays[f"{name}.{key}"] = packed
     return arrays
+
+
+def to_grid(model: Any) -> None:
+    """Round every kernel of a network to symmetric 8 bits by output channel, as weight-only quantisation does."""
+    for layer in model.layers:
+        if not layer.weights or getattr(layer, "kernel", None) is None:
+            continue
+        kernel, *rest = layer.get_weights()
+        depthwise = kernel.ndim == 4 and kernel.shape[-1] == 1 and type(layer).__name__ == "DepthwiseConv2D"
+        others = tuple(axis for axis in range(kernel.ndim) if axis != (2 if depthwise else kernel.ndim - 1))
+        step = np.maximum(np.abs(kernel).max(others, keepdims=True), 1e-12) / LEVELS
+        layer.set_weights([(np.round(kernel / step) * step).astype(np.float32), *rest])
 
 
 def rounding(
@@ -156,10 +172,20 @@ def install(path: Path, name: str, card: Card, summary: str, folder: Path | None
 @click.option("--name", default="mobile", show_default=True, help="Of the preset.")
 @click.option("--licence", default=LICENCE, help="What binds whoever uses the weights.")
 @click.option("--summary", default=SUMMARY, help="One line about it.")
+@click.option("--grid", is_flag=True, help="Round the kernels of the encoders to 8 bits first.")
 @click.option("--install", "into_package", is_flag=True, help="Also make it the package's default preset.")
 def command(
-    sources: tuple[str, ...], output: Path, head: str, name: str, licence: str, summary: str, into_package: bool
+    sources: tuple[str, ...],
+    output: Path,
+    head: str,
+    name: str,
+    licence: str,
+    summary: str,
+    grid: bool,
+    into_package: bool,
 ) -> None:
+    import keras
+
     from emoca_tf.encoders.mobile import mobile_config
     from emoca_tf.weights.load import load_model
     from emoca_tf.weights.torch_layout import META
@@ -170,17 +196,23 @@ def command(
     model = HeadModel.load(head)
     found = load_mobile(sources, model)
     click.echo("\n".join(found.lines))
-    arrays = stored(found.mobile.networks)
+    networks = found.mobile.networks
+    original = {key: keras.models.clone_model(network) for key, network in networks.items()} if grid else networks
+    if grid:
+        for key, kept in original.items():
+            kept.set_weights(networks[key].get_weights())
+            to_grid(networks[key])
+    arrays = stored(networks)
     card = card_of(found.mobile, mobile_config({k: v.shape for k, v in arrays.items()}), model, sources, licence)
     with atomic_path(output) as temporary:
         write_npz(temporary, {**arrays, META: card.to_array()}, compress=False)
         if temporary.stat().st_size > MAX_BYTES:
             raise UserError(f"{temporary.stat().st_size:,} bytes; at most {MAX_BYTES:,} may ship: leave networks out")
-        worst = rounding(found.mobile.networks, load_model(temporary).model.networks, model)
+        worst = rounding(original, load_model(temporary).model.networks, model)
         for output_name, change in worst.items():
-            click.echo(f"  {output_name:32s} float16 changes it by at most {change:.4f} of its spread")
-        if max(worst.values()) > TOLERANCE:
-            raise UserError(f"float16 changes {max(worst, key=lambda k: worst[k])} too much; not written")
+            click.echo(f"  {output_name:32s} storing changes it by at most {change:.4f} of its spread")
+        if max(worst.values()) > (GRID_TOLERANCE if grid else TOLERANCE):
+            raise UserError(f"storing changes {max(worst, key=lambda k: worst[k])} too much; not written")
     click.echo(f"{output}: {output.stat().st_size:,} bytes, sha256 {sha256_of(output)}")
     if into_package:
         preset = install(output, name, card, summary)
