@@ -33,6 +33,7 @@ import numpy as np
 
 from emoca_tf.cli import run
 from emoca_tf.errors import UserError
+from emoca_tf.io.atomic import write_text
 
 DATA = "EMOCA_TF_DATA"
 BLENDSHAPES = {"mux": "faces_real/mux_{}_blendshapes_pose.npz", "fer": "fer2013/fer_{}_blendshapes.npz"}
@@ -144,10 +145,7 @@ def command(**options: Any) -> None:
     text = table(bench.rows)
     click.echo(text)
     if options["out"]:
-        from emoca_tf.io.atomic import atomic_path
-
-        with atomic_path(options["out"]) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(options["out"], text + "\n")
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ import numpy as np
 
 from emoca_tf.cli import run
 from emoca_tf.errors import UserError
+from emoca_tf.io.atomic import write_text
 
 WHITE = 6**0.5  # deviation of second differences of white noise of deviation 1
 MOVING = 0.1
@@ -181,10 +182,7 @@ def command(**options: Any) -> None:
     text = table(rows)
     click.echo(text)
     if options["out"]:
-        from emoca_tf.io.atomic import atomic_path
-
-        with atomic_path(options["out"]) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(options["out"], text + "\n")
 
 
 if __name__ == "__main__":

@@ -84,10 +84,10 @@ def _progress(stored: np.ndarray | None, path: Path) -> Progress:
         raise UserError(f"{path} is not a checkpoint of this program (no readable '{DESCRIPTION}')") from None
 
 
-def network_arrays(path: Path, prefix: str = "network/") -> dict[str, list[np.ndarray]]:
-    """Network name -> its arrays in order, from a checkpoint; EMA averages are not among them."""
+def network_arrays(stored: Mapping[str, np.ndarray], prefix: str = "network/") -> dict[str, list[np.ndarray]]:
+    """Network name -> its arrays in order, of a checkpoint; EMA averages are not among them. Empty for other files."""
     found: dict[str, list[np.ndarray]] = {}
-    for name, array in sorted(read_npz(path).items()):
+    for name, array in sorted(stored.items()):
         if name.startswith(prefix):
             found.setdefault(name[len(prefix) :].rpartition("/")[0], []).append(array)
     return found

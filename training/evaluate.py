@@ -24,7 +24,7 @@ import numpy as np
 
 from emoca_tf.cli import run
 from emoca_tf.errors import UserError
-from emoca_tf.io.atomic import atomic_path
+from emoca_tf.io.atomic import write_text
 from emoca_tf.io.npz import write_npz
 from training import published
 from training.config import Config, from_json
@@ -284,8 +284,7 @@ def command(**options: Any) -> None:
         text = "\n\n".join(part for part in (options["dataset"], table(measured), beside) if part)
     click.echo(text)
     if options["out"]:
-        with atomic_path(options["out"]) as temporary:
-            temporary.write_text(text + "\n", encoding="utf-8")
+        write_text(options["out"], text + "\n")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -23,7 +23,7 @@ from emoca_tf import __version__
 from emoca_tf.cli import run
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
-from emoca_tf.io.atomic import atomic_path
+from emoca_tf.io.atomic import atomic_path, write_text
 from emoca_tf.io.files import sha256_of
 from emoca_tf.io.npz import write_npz
 from emoca_tf.weights import presets as registry
@@ -160,8 +160,7 @@ def install(path: Path, name: str, card: Card, summary: str, folder: Path | None
         card=card.write_beside(target).name,
     )
     others = [asdict(other) for other in presets(folder).values() if other.name != name]
-    with atomic_path(folder / REGISTRY) as temporary:
-        temporary.write_text(json.dumps([asdict(preset), *others], indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_text(folder / REGISTRY, json.dumps([asdict(preset), *others], indent=1, sort_keys=True) + "\n")
     return preset
 
 

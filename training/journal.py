@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from emoca_tf.io.atomic import atomic_path
+from emoca_tf.io.atomic import write_text
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_fmt}{postfix}]"
 
@@ -34,8 +34,7 @@ class Metrics:
         rows = [row for row in read_metrics(path) if int(float(row["step"])) <= kept_steps]
         self.columns = list(rows[0]) if rows else []
         if path.exists():
-            with atomic_path(path) as temporary:
-                temporary.write_text(self._lines(rows, header=True), encoding="utf-8")
+            write_text(path, self._lines(rows, header=True))
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row; unknown columns of later rows are refused, absent ones stay empty."""

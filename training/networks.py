@@ -283,21 +283,27 @@ def initialise(models: Mapping[str, Any], sources: Collection[str]) -> list[str]
     lines = []
     for source in sources:
         path = checkpoint_of(Path(source))
-        stored = {name: array for name, array in read_npz(path).items() if name != "meta"}
-        loaded = _from_run(models, path) if any(key.startswith("network/") for key in stored) else {}
-        for name, model in models.items():
-            state = next((s for s in (sub_state(stored, f"{p}{name}.") for p in ("", "deca.")) if s), {})
-            if state:
-                load_state(model, state, ignore=UNUSED, optional=OURS)
-                loaded[name] = len(state)
-        if not loaded and len(models) == 1 and not any(key.startswith("network/") for key in stored):
-            ((name, model),) = models.items()
-            load_state(model, stored, ignore=UNUSED, optional=OURS)
-            loaded[name] = len(stored)
-        if not loaded:
-            raise UserError(f"{source} holds none of the networks {', '.join(models)}")
-        lines += [f"{name}: {count} arrays from {path}" for name, count in loaded.items()]
+        lines += load_arrays(models, read_npz(path), path)
     return lines
+
+
+def load_arrays(models: Mapping[str, Any], stored: Mapping[str, np.ndarray], path: Path) -> list[str]:
+    """As :func:`initialise`, from the arrays of one file, which errors and lines call ``path``."""
+    checkpoint = network_arrays(stored)
+    loaded = _from_run(models, checkpoint, path)
+    torch_named = {} if checkpoint else {name: array for name, array in stored.items() if name != "meta"}
+    for name, model in models.items():
+        state = next((s for s in (sub_state(torch_named, f"{p}{name}.") for p in ("", "deca.")) if s), {})
+        if state:
+            load_state(model, state, ignore=UNUSED, optional=OURS)
+            loaded[name] = len(state)
+    if not loaded and len(models) == 1 and torch_named:
+        ((name, model),) = models.items()
+        load_state(model, torch_named, ignore=UNUSED, optional=OURS)
+        loaded[name] = len(torch_named)
+    if not loaded:
+        raise UserError(f"{path} holds none of the networks {', '.join(models)}")
+    return [f"{name}: {count} arrays from {path}" for name, count in loaded.items()]
 
 
 def checkpoint_of(path: Path) -> Path:
@@ -314,9 +320,9 @@ def checkpoint_of(path: Path) -> Path:
     raise UserError(f"{path}: no weights there; give a run directory with checkpoints/ or an .npz of weights")
 
 
-def _from_run(models: Mapping[str, Any], path: Path) -> dict[str, int]:
+def _from_run(models: Mapping[str, Any], checkpoint: Mapping[str, list[np.ndarray]], path: Path) -> dict[str, int]:
     loaded = {}
-    for name, arrays in network_arrays(path).items():
+    for name, arrays in checkpoint.items():
         if name not in models:
             continue
         variables = models[name].variables

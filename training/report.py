@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emoca_tf.io.atomic import atomic_path
+from emoca_tf.io.atomic import write_text
 from training.checkpoint import Progress
 from training.config import Config, differences
 from training.journal import read_metrics, series
@@ -108,10 +108,6 @@ def write_report(folder: Path, name: str, purpose: str, config: Config, progress
     sections.append("<h2>Run</h2><p>" + "<br>".join(f"<code>{html.escape(line)}</code>" for line in notes))
     sections.append(f"<h2>Settings that differ from the release</h2><table>{settings}</table>")
     target = folder / "report.html"
-    with atomic_path(target) as temporary:
-        temporary.write_text(
-            f"<!doctype html><meta charset=utf-8><title>{html.escape(name)}</title><style>{STYLE}</style>"
-            + "\n".join(sections),
-            encoding="utf-8",
-        )
+    head = f"<!doctype html><meta charset=utf-8><title>{html.escape(name)}</title><style>{STYLE}</style>"
+    write_text(target, head + "\n".join(sections))
     return target

@@ -24,7 +24,7 @@ import click
 
 from emoca_tf.cli import run
 from emoca_tf.errors import UserError
-from emoca_tf.io.atomic import atomic_path
+from emoca_tf.io.atomic import atomic_path, write_text
 from training.config import Config, differences, from_json, load_recipe, recipe_names, with_settings
 
 RESUMABLE = ("steps", "patience", "log_every", "picture_every", "validate_every", "checkpoint_every")
@@ -291,8 +291,7 @@ def command(recipe: str, settings: tuple[str, ...], out: Path | None, resume: bo
         job.dry_run()
         return
     if chief:
-        with atomic_path(folder / "config.json") as temporary:
-            temporary.write_text(config.to_json(), encoding="utf-8")
+        write_text(folder / "config.json", config.to_json())
     with stops_between_steps(job):
         code = job.train(resume=resume and job.last.exists())
     if code:

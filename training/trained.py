@@ -18,7 +18,7 @@ from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.presets import preset_file, presets
 from training.checkpoint import network_arrays
 from training.config import from_json
-from training.networks import checkpoint_of, initialise
+from training.networks import checkpoint_of, load_arrays
 
 N_HEADS = 3  # of a read-out: expression, valence, arousal
 
@@ -60,26 +60,25 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
     """
     for source in sources:
         _check_run(Path(source), head)
-    paths = [weights_path(source) for source in sources]
+    files = [(path, read_npz(path)) for path in map(weights_path, sources)]
     extras: dict[str, Any] = {}
     reader: list[np.ndarray] = []
     owner: dict[str, Path] = {}
-    for path in paths:
-        stored = read_npz(path)
+    for path, stored in files:
         extras |= extras_in(stored)
         names = {key.removeprefix("network/").partition(".")[0].partition("/")[0] for key in stored}
         owner |= dict.fromkeys(names, path)
         if any("expression_encoder" in key for key in stored):
             extras |= trunk_in(stored)
-        reader = network_arrays(path, "network/").get("reader", reader)
+        reader = network_arrays(stored).get("reader", reader)
     linear = bool(reader) and "readout_inputs" not in extras
     if linear:
         extras |= {"readout_inputs": len(reader[0]), "readout_hidden": 0, "readout_depth": 0, "readout_derived": True}
     mobile = Mobile(keras, head.n_shape, head.n_exp, eyelids=head.eyelids is not None, **extras)
     lines = []
-    for path in paths:
+    for path, stored in files:
         own = {name: model for name, model in mobile.networks.items() if owner.get(name) == path}
-        lines += initialise(own, [str(path)]) if own else []
+        lines += load_arrays(own, stored, path) if own else []
     absent = set(ENCODERS) - {line.partition(":")[0] for line in lines}
     if absent:
         raise UserError(

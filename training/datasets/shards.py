@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from emoca_tf.errors import UserError
-from emoca_tf.io.atomic import atomic_path
+from emoca_tf.io.atomic import atomic_path, write_text
 from training.datasets.packed import Packed, map_npz
 from training.datasets.source import Labels
 
@@ -65,8 +65,7 @@ class Index:
 
     def save(self, folder: Path) -> None:
         text = json.dumps({"format": FORMAT, **asdict(self)}, indent=1)
-        with atomic_path(folder / INDEX) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        write_text(folder / INDEX, text)
 
     @classmethod
     def load(cls, folder: Path) -> Index:
