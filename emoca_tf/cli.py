@@ -13,6 +13,7 @@ from emoca_tf.errors import UserError
 
 # Name -> (module, one-line help). The help stands here so that `emoca-tf --help` imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "animate": ("emoca_tf.commands.animate", "Turn a recording of the Android demo into an animated head."),
     "capture": ("emoca_tf.commands.capture", "Recover the 3D head of a photo."),
     "contact-sheet": ("emoca_tf.commands.contact_sheet", "Draw a head's expressions, identities and albedos."),
     "describe": ("emoca_tf.commands.describe", "Print what a head model is: counts, axes, units, licence."),

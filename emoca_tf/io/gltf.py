@@ -75,7 +75,7 @@ def with_morph_targets(glb: bytes, targets: Mapping[str, np.ndarray], weights: S
         accessor = _append_sparse(tree, data, moved, target[moved], count)
         mesh["primitives"][0]["targets"].append({"POSITION": accessor})
     data[start : start + 12 * count] = base.astype("<f4").tobytes()
-    position |= _bounds(base.astype(np.float32))
+    position |= bounds(base.astype(np.float32))
     mesh["weights"] = [float(weight) for weight in weights]
     mesh["extras"] = {**mesh.get("extras", {}), "targetNames": list(targets)}
     tree["buffers"][0]["byteLength"] = len(data)
@@ -94,19 +94,19 @@ def _append_sparse(tree: dict[str, Any], data: bytearray, index: np.ndarray, val
     """Add an accessor of ``count`` zero vectors but for ``values [M, 3]`` at ``index [M]``; returns its number."""
     stored = values.astype("<f4")
     inside = stored if len(index) == count else np.concatenate([stored, np.zeros((1, 3), np.float32)])
-    accessor: dict[str, Any] = {"componentType": _FLOAT, "type": "VEC3", "count": count, **_bounds(inside)}
+    accessor: dict[str, Any] = {"componentType": _FLOAT, "type": "VEC3", "count": count, **bounds(inside)}
     if len(index):
         kind, component = ("<u2", _UINT16) if count <= 65_535 else ("<u4", _UINT32)
         accessor["sparse"] = {
             "count": len(index),
-            "indices": {"bufferView": _append(tree, data, index.astype(kind)), "componentType": component},
-            "values": {"bufferView": _append(tree, data, stored)},
+            "indices": {"bufferView": append_array(tree, data, index.astype(kind)), "componentType": component},
+            "values": {"bufferView": append_array(tree, data, stored)},
         }
     tree["accessors"].append(accessor)
     return len(tree["accessors"]) - 1
 
 
-def _append(tree: dict[str, Any], data: bytearray, array: np.ndarray) -> int:
+def append_array(tree: dict[str, Any], data: bytearray, array: np.ndarray) -> int:
     """Add an array to the buffer, aligned to 4 bytes; returns the number of its view."""
     data += b"\0" * (-len(data) % 4)
     tree["bufferViews"].append({"buffer": 0, "byteOffset": len(data), "byteLength": array.nbytes})
@@ -114,5 +114,6 @@ def _append(tree: dict[str, Any], data: bytearray, array: np.ndarray) -> int:
     return len(tree["bufferViews"]) - 1
 
 
-def _bounds(values: np.ndarray) -> dict[str, list[float]]:
+def bounds(values: np.ndarray) -> dict[str, list[float]]:
+    """``min`` and ``max`` of an accessor over ``values [N, C]``, column by column."""
     return {"min": values.min(0).tolist(), "max": values.max(0).tolist()}

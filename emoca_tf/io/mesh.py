@@ -69,10 +69,20 @@ def write_glb(
     weights: Sequence[float] = (),
     extras: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write one mesh as binary glTF with normals, atomically.
+    """Write one mesh as binary glTF with normals, atomically; arguments as of :func:`glb_bytes`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(glb_bytes(mesh, targets, weights, extras))
+
+
+def glb_bytes(
+    mesh: Any,
+    targets: Mapping[str, np.ndarray] | None = None,
+    weights: Sequence[float] = (),
+    extras: Mapping[str, Any] | None = None,
+) -> bytes:
+    """One mesh as binary glTF with normals.
 
     Args:
-        path: the file.
         mesh: of :func:`textured_mesh` or :func:`plain_mesh`.
         targets: morph targets, see :func:`emoca_tf.io.gltf.with_morph_targets`; the file opens looking like ``mesh``.
         weights: one for each target.
@@ -84,13 +94,12 @@ def write_glb(
 
     scene = trimesh.Scene()
     scene.add_geometry(mesh, node_name="head", geom_name="head")
-    content = scene.export(file_type="glb", include_normals=True)
+    content: bytes = scene.export(file_type="glb", include_normals=True)
     if targets:
         content = with_morph_targets(content, targets, weights)
     if extras:
         content = with_extras(content, extras)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    return content
 
 
 def write_obj(path: Path | str, mesh: Any, comment: str = "") -> None:
