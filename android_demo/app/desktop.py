@@ -2,6 +2,7 @@
 """The plain part of the app on a desktop JVM: its tests, and drawings with its own layout, matrices, mesh and shading.
 
     python android_demo/app/desktop.py test [--bundle DIR]      # JUnit; with a bundle the networks' thread too
+    python android_demo/app/desktop.py test --bundle DIR --recordings DIR   # and what the app would share, written there
     python android_demo/app/desktop.py draw-head DIR SIZE plain|mirrored
     python android_demo/app/desktop.py draw-screen DIR STRINGS PNG WIDTH HEIGHT DENSITY TEXT over|alone
 
@@ -43,10 +44,11 @@ def main() -> int:
     parser.add_argument("what", choices=("test", *PROGRAMS))
     parser.add_argument("arguments", nargs="*")
     parser.add_argument("--bundle", help="folder written by: convert --tflite --bundle DIR")
+    parser.add_argument("--recordings", help="a folder for the recording that a test makes of the bundle's photo")
     options = parser.parse_args()
     try:
         tests, class_path = compiled()
-        command = [jvm.java(), "-Xmx1500m", "-Djava.awt.headless=true", *_properties(options.bundle), "-cp", class_path]
+        command = [jvm.java(), "-Xmx1500m", "-Djava.awt.headless=true", *_properties(options), "-cp", class_path]
         if options.what == "test":
             command += ["org.junit.platform.console.ConsoleLauncher", "execute", "--disable-banner", "--details", "summary",
                         "--fail-if-no-tests", "--scan-class-path", str(tests)]  # fmt: skip
@@ -58,8 +60,9 @@ def main() -> int:
         return 1
 
 
-def _properties(bundle: str | None) -> list[str]:
-    return jvm.native_options() + ([f"-Democa.bundle={Path(bundle).resolve()}"] if bundle else [])
+def _properties(options: argparse.Namespace) -> list[str]:
+    given = {"emoca.bundle": options.bundle, "emoca.recordings": options.recordings}
+    return jvm.native_options() + [f"-D{name}={Path(value).resolve()}" for name, value in given.items() if value]
 
 
 if __name__ == "__main__":

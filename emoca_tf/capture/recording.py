@@ -19,6 +19,9 @@ FORMAT = "emoca-tf recording 1"
 LARGEST = 256 << 20
 """Bytes of a file that is read: some 90 minutes."""
 JAW = JOINTS.index("jaw")
+FALLS = 5
+"""Entry (1, 2) of the jaw's rotation matrix, which falls as the mouth opens: its target is turned round, since Blender
+limits weights to 0..1."""
 STILL = 1e-6
 """Metres: pose correctives that move no vertex further are left out."""
 
@@ -117,7 +120,7 @@ def animated_glb(recording: Recording, head: HeadModel) -> bytes:
     Morph targets carry the expression axes by name, and what the jaw's turn adds to skinning (FLAME's pose correctives,
     linear in the entries of its rotation matrix); the joints turn head and jaw. A viewer that does morphing and
     skinning as glTF 2.0 says therefore shows FLAME's own vertices; only the joints keep the places that they have
-    without expression.
+    without expression. Viewers that do not animate show the first frame.
 
     Raises:
         UserError: the recording belongs to another head.
@@ -132,11 +135,12 @@ def animated_glb(recording: Recording, head: HeadModel) -> bytes:
     shape[: len(recording.shape)] = recording.shape
     neutral = head.v_template + head.shapedirs[:, :, : head.n_shape] @ shape
     targets, weights = _targets(recording, head)
-    mesh, rows = _mesh(neutral, head)
+    first = neutral + sum(weight * target for weight, target in zip(weights[0], targets.values(), strict=True))
+    mesh, rows = _mesh(first, head)
     glb = glb_bytes(
         mesh,
         {name: target[rows] for name, target in targets.items()},
-        [0.0] * len(targets),
+        [float(weight) for weight in weights[0]],
         {"head": head.name, "weights_from": recording.source},
     )
     skeleton = Skeleton(
@@ -155,8 +159,9 @@ def _targets(recording: Recording, head: HeadModel) -> tuple[dict[str, np.ndarra
     correctives = head.posedirs.reshape(head.n_vertices, 3, -1, 9)[:, :, JAW - 1]
     turned = _matrices(recording.jaws).reshape(-1, 9) - np.eye(3).reshape(-1)
     for entry in np.flatnonzero(np.abs(correctives).max((0, 1)) > STILL):
-        targets[f"jawCorrective{entry // 3}{entry % 3}"] = correctives[:, :, entry]
-        columns.append(turned[:, entry, None])
+        sign = -1 if entry == FALLS else 1
+        targets[f"jawCorrective{entry // 3}{entry % 3}"] = sign * correctives[:, :, entry]
+        columns.append(sign * turned[:, entry, None])
     if head.eyelids is not None:
         targets |= dict(zip(("eyelidLeft", "eyelidRight"), head.eyelids, strict=True))
         columns.append(recording.eyelids)

@@ -40,7 +40,7 @@ def with_animation(
     rotations: Mapping[str, np.ndarray],
     name: str = "capture",
 ) -> bytes:
-    """Give the one mesh of a GLB joints, and let them and its morph targets move.
+    """Give the one mesh of a GLB joints, and let them and its morph targets move; at rest the joints stand as at first.
 
     Args:
         glb: binary glTF with one mesh; as many morph targets as ``weights`` has columns.
@@ -72,7 +72,9 @@ def with_animation(
     for joint, turns in rotations.items():
         if turns.shape != (len(times), 4):
             raise ValueError(f"rotations of {joint} have shape {turns.shape} for {len(times)} times")
-        channel(joints[joint], "rotation", _add(tree, data, shortest_way(turns).astype("<f4"), "VEC4"))
+        smooth = shortest_way(turns)
+        tree["nodes"][joints[joint]]["rotation"] = [float(value) for value in smooth[0]]
+        channel(joints[joint], "rotation", _add(tree, data, smooth.astype("<f4"), "VEC4"))
     tree["animations"] = [animation]
     tree["buffers"][0]["byteLength"] = len(data)
     return write_glb_bytes(tree, bytes(data))

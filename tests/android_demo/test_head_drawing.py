@@ -1,11 +1,16 @@
 """The plain part of the app on a desktop JVM, and its drawing of the head against the library's renderer."""
 
+import json
 import subprocess
 import sys
 
 import helpers_android as helpers
 import numpy as np
 import pytest
+
+from emoca_tf.capture.recording import animated_glb, read_recording
+from emoca_tf.flame.head import HeadModel
+from emoca_tf.io.gltf import read_glb
 
 needs_jdk = pytest.mark.skipif(bool(helpers.missing_jdk()), reason=helpers.missing_jdk() or "there is one")
 SIZE = 256
@@ -17,11 +22,17 @@ def desktop(*arguments: object) -> subprocess.CompletedProcess:
 
 
 @needs_jdk
-def test_the_app_s_plain_part_on_the_jvm(bundle_folder):
-    done = desktop("test", "--bundle", bundle_folder)
+def test_the_app_s_plain_part_on_the_jvm(bundle_folder, tmp_path):
+    done = desktop("test", "--bundle", bundle_folder, "--recordings", tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " 0 tests failed" in done.stdout
     assert " 0 tests aborted" in done.stdout  # an assumption that does not hold: no bundle
+    recording = read_recording(tmp_path / "emoca-recording.json")  # as the app shares it, for `emoca-tf animate`
+    tree, _ = read_glb(animated_glb(recording, HeadModel.load()))
+    assert recording.source == json.loads((bundle_folder / "manifest.json").read_text())["weights"]
+    assert tree["meshes"][0]["extras"]["targetNames"][: len(recording.axes)] == list(recording.axes)
+    lines = (tmp_path / "emoca-recording.csv").read_text().splitlines()
+    assert len(lines) > len(recording.times)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import org.emoca.demo.live.Prepared
 import org.emoca.demo.live.Scene
 import org.emoca.demo.live.SessionListener
 import org.emoca.demo.record.Recording
+import org.emoca.demo.record.RecordingFiles
 import org.emoca.demo.screen.Moment
 import org.emoca.demo.screen.PanelState
 import org.emoca.demo.screen.PanelWords
@@ -116,6 +117,9 @@ class LiveSessionTest {
         assertTrue(panel.seen && panel.milliseconds > 0 && panel.backend.isNotEmpty())
         assertEquals(1f, panel.shares.sum(), 1e-3f)
         assertTrue(recording.frames >= 1)
+        System.getProperty("emoca.recordings")?.let {
+            RecordingFiles.write(recording, File(it), running.shape(), facts.head, facts.weights)
+        }
         // A followed face may be hidden for a moment: it is looked for again every ten frames, three times.
         val left = (1..20).firstOrNull { !show(feed) { frame -> black(frame) }.found }
         assertTrue(left != null, "a black picture still shows a face")
