@@ -17,15 +17,16 @@ if TYPE_CHECKING:
     from convert.jobs import Result, Workshop
     from convert.networks import Network
 
-AUTO = ("float32", "float16", "dynamic", "mixed", "int8", "int16x8", "int8-qat")
+AUTO = ("float32", "float16", "int8-weights", "dynamic", "mixed", "int8", "int16x8", "int8-qat")
 POSSIBLE = {
-    "encoder": AUTO, "detail_encoder": AUTO[:-1], "emotion": AUTO, "readout": ("float32", "float16", "dynamic"),
-    "head": ("float32", "float16"), "detail": AUTO[:-1],
+    "encoder": AUTO, "detail_encoder": AUTO[:-1], "emotion": AUTO, "readout": AUTO[:4], "head": AUTO[:3],
+    "detail": AUTO[:-1],
 }  # fmt: skip
-"""Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and the head loses too much by 8 bits."""
+"""Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and 8-bit codes would be too coarse for the head."""
+_PICTURES = ("mixed", "int8-weights", "float16")
 DEFAULT = {
-    "encoder": ("mixed", "float16"), "detail_encoder": ("mixed", "float16"),
-    "emotion": ("mixed", "float16"), "readout": ("float16",), "head": ("float16",), "detail": ("int8", "float16"),
+    "encoder": _PICTURES, "detail_encoder": _PICTURES, "emotion": _PICTURES, "readout": ("float16",),
+    "head": ("int8-weights", "float16"), "detail": ("int8", "int8-weights", "float16"),
 }  # fmt: skip
 """Without ``--recipe`` the first of these that passes."""
 

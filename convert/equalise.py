@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from convert.networks import Network
+from convert.networks import Network, copied
 
 SHARE = 0.75
 """How much of the difference between channels is taken out where the readers' weights must bear it; 1 is all."""
@@ -52,15 +52,9 @@ def equalised(network: Network, images: np.ndarray, share: float = SHARE) -> Net
         images: ``[N, 224, 224, 3]`` float32 in 0..1, for the ranges.
         share: see :data:`SHARE`.
     """
-    if network.build is None:
+    model = copied(network)
+    if model is None:
         return network
-    model = network.build(keras)
-    ours = {layer.name: layer for layer in model.layers}
-    weighted = [layer for layer in network.model.layers if layer.weights]
-    if any(layer.name not in ours for layer in weighted):
-        return network  # a model of the user's own make under the name of one of ours
-    for layer in weighted:
-        ours[layer.name].set_weights(layer.get_weights())
     groups = [group for group in _groups(model) if not group.fixed and group.readers]
     if not groups:
         return network

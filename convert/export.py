@@ -16,19 +16,21 @@ import tensorflow as tf
 
 from convert.networks import Network
 from convert.quiet import silent
-from convert.selective import dynamic, half_weights
+from convert.selective import dynamic, eight_bit_weights, half_weights
 from emoca_tf.errors import UserError
 
 RECIPES: dict[str, str] = {
     "float32": "no quantisation",
     "float16": "weights in half precision",
     "dynamic": "8-bit weights, activations quantised while running, depthwise convolutions left in float",
+    "int8-weights": "8-bit weights, float activations",
     "int8": "8-bit weights and activations, ranges from calibration pictures",
     "mixed": "int8 with the output layers in half precision",
     "int16x8": "8-bit weights, 16-bit activations",
     "int8-qat": "mixed after quantisation-aware fine-tuning",
 }
 CALIBRATED = ("int8", "mixed", "int16x8", "int8-qat")
+"""Recipes that measure ranges on calibration pictures."""
 OUTPUT_OPS = ("FULLY_CONNECTED", "CONCATENATION", "MINIMUM", "RELU")
 """What follows the pooling of every encoder: linear layers, clamps (a ReLU of a convolution is part of it)."""
 
@@ -75,6 +77,8 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
         raise UserError(f"--io int8 needs the recipe int8; {recipe} computes with float inputs")
     if recipe == "dynamic":
         return dynamic(convert(network, "float32", batch=batch))
+    if recipe == "int8-weights":
+        return eight_bit_weights(convert(network, "float32", batch=batch))
     if recipe == "float16" and network.kind == "head":
         return half_weights(convert(network, "float32", batch=batch))
     with tempfile.TemporaryDirectory() as folder, silent():

@@ -18,6 +18,7 @@ from convert.equalise import equalised
 from convert.export import CALIBRATED, convert
 from convert.geometry import EmotionReader, Geometry
 from convert.networks import Network, Source
+from convert.rounding import rounded
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
 from emoca_tf.io.atomic import atomic_path
@@ -209,7 +210,7 @@ class Workshop:
             result.refused, result.content = reason, content
             return result
         s = self.settings
-        calibrated = recipe in CALIBRATED
+        calibrated = recipe in CALIBRATED or (recipe == "int8-weights" and "image" in network.inputs)
         extra = {"calibration": self._calibration_note(network)} if calibrated else {}
         description = metadata.describe(
             network, TFLiteModel(content), recipe, self.source.origin, self.licence(network), extra
@@ -229,6 +230,8 @@ class Workshop:
         rows = calibration(self.calibration_inputs(network), s.batch) if recipe in CALIBRATED else None
         if recipe in CALIBRATED and "image" in network.inputs:
             network = equalised(network, self.calibration_faces.images[:RANGE_FACES])
+        if recipe == "int8-weights" and "image" in network.inputs:
+            network = rounded(network, self.calibration_faces.images)
         if recipe != "int8-qat":
             return convert(network, recipe, rows, s.batch, s.integer_io)
         if network.build is None or "image" not in network.inputs:

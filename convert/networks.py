@@ -77,6 +77,26 @@ class Source:
     licence: str = ""
 
 
+def copied(network: Network) -> Any | None:
+    """A Keras 3 model of the same layers and weights, to be changed.
+
+    Returns:
+        The model, or None where the network has no builder, or one for another make.
+    """
+    import keras
+
+    if network.build is None:
+        return None
+    model = network.build(keras)
+    ours = {layer.name: layer for layer in model.layers}
+    weighted = [layer for layer in network.model.layers if layer.weights]
+    if any(layer.name not in ours for layer in weighted):
+        return None  # a model of the user's own make under the name of one of ours
+    for layer in weighted:
+        ours[layer.name].set_weights(layer.get_weights())
+    return model
+
+
 def load_source(model: str, head: HeadModel) -> Source:
     """The encoders of a model.
 
