@@ -69,6 +69,22 @@ class SceneTest {
         }
     }
 
+    /** However flat the viewport (large text leaves little height), four fifths of the picture stay, and most of its top. */
+    @Test fun littleOfThePictureIsCutOffAndLeastOfAllAbove() {
+        val placement = Placement()
+        for ((w, h) in listOf(450 to 500, 450 to 250, 1080 to 400, 400 to 1200, 300 to 400)) {
+            placement.texture(w, h, 480, 640, 0, false)
+            val m = placement.picture
+            val (left, top) = m[6] to m[7]
+            val (right, bottom) = left + m[0] to top + m[4]
+            val name = "$w x $h shows $left..$right, $top..$bottom"
+            assertTrue(minOf(right, 1f) - maxOf(left, 0f) >= 0.799f && minOf(bottom, 1f) - maxOf(top, 0f) >= 0.799f, name)
+            assertTrue(maxOf(top, 0f) <= 0.0501f, name)
+            assertTrue((left >= -1e-6f && right <= 1 + 1e-6f) || (top >= -1e-6f && bottom <= 1 + 1e-6f), "$name: small")
+            assertEquals(w / (480 * m[0]), h / (640 * m[4]), 1e-4f, "$name: distorted")
+        }
+    }
+
     /** Turning a picture in memory and telling so must show the same. */
     @Test fun everyRotationShowsTheSamePixel() {
         val (w, h) = 30 to 20 // upright

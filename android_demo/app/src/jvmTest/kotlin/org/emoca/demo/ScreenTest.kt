@@ -28,7 +28,8 @@ class ScreenTest {
                 for (b in areas.drop(i + 1)) assertFalse(overlap(a, b), "$name: $a and $b overlap")
             }
             for (button in layout.buttons) assertTrue(button.height >= 48 * density && button.width >= 48 * density, name)
-            assertTrue(layout.picture.height >= 0.25f * h, name)
+            assertTrue(layout.picture.height >= 0.35f * h, name)
+            assertTrue(layout.panel.height >= minOf(layout.panelWants.toFloat(), 1.5f * layout.textSize), "$name: ${layout.panel}")
         }
     }
 

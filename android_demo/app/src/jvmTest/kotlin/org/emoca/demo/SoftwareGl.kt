@@ -30,8 +30,10 @@ class SoftwareGl(val width: Int, val height: Int) {
         for (y in 0 until height) for (x in 0 until width) {
             val a = (x + 0.5f) / width
             val b = (y + 0.5f) / height
-            val s = ((m[0] * a + m[3] * b + m[6]) * sensorWidth - 0.5f).coerceIn(0f, sensorWidth - 1f)
-            val t = ((m[1] * a + m[4] * b + m[7]) * sensorHeight - 0.5f).coerceIn(0f, sensorHeight - 1f)
+            val (placeX, placeY) = m[0] * a + m[3] * b + m[6] to m[1] * a + m[4] * b + m[7]
+            if (placeX !in 0f..1f || placeY !in 0f..1f) continue
+            val s = (placeX * sensorWidth - 0.5f).coerceIn(0f, sensorWidth - 1f)
+            val t = (placeY * sensorHeight - 0.5f).coerceIn(0f, sensorHeight - 1f)
             for (c in 0..2) colour[3 * (y * width + x) + c] = linear(rgb, sensorWidth, sensorHeight, s, t, c)
         }
     }

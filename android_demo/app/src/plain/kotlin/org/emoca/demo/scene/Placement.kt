@@ -7,8 +7,9 @@ data class Area(val left: Int, val top: Int, val width: Int, val height: Int) {
 }
 
 /**
- * Where a picture and the head upon it land in a viewport: the picture covers the viewport, cropped at its sides, and
- * the head stands where the weak-perspective camera of the networks puts it. All results are OpenGL clip space.
+ * Where a picture and the head upon it land in a viewport: the picture covers the viewport, as long as no more than a
+ * fifth of it is cut off, mostly below, where no face is; beyond that it leaves the sides free. The head stands where the
+ * weak-perspective camera of the networks puts it. All results are OpenGL clip space.
  */
 class Placement {
     /** Head space (metres) to clip space. */
@@ -21,6 +22,10 @@ class Placement {
     val picture = FloatArray(9)
 
     private val base = FloatArray(16)
+    private var startX = 0f
+    private var startY = 0f
+    private var shareX = 1f
+    private var shareY = 1f
 
     /**
      * Put the head over the camera picture.
@@ -35,16 +40,16 @@ class Placement {
         viewWidth: Int, viewHeight: Int, pictureWidth: Int, pictureHeight: Int,
         cropLeft: Float, cropTop: Float, cropSide: Float, cam: FloatArray, mirrored: Boolean,
     ) {
-        val cover = maxOf(viewWidth.toFloat() / pictureWidth, viewHeight.toFloat() / pictureHeight)
+        fit(viewWidth, viewHeight, pictureWidth, pictureHeight)
         // Half of the crop network's picture in pixels of the photo: x_photo = left + (x + 1) half (Crop, corners on
         // 0 and 223, landmark pixels (x + 1) 112).
         val half = HALF_CROP * cropSide / CROP_LAST
-        val unitsX = 2 * cover / viewWidth
-        val unitsY = 2 * cover / viewHeight
+        val unitsX = 2 / (shareX * pictureWidth)
+        val unitsY = 2 / (shareY * pictureHeight)
         val scale = cam[0]
         val flip = if (mirrored) -1f else 1f
-        val x = cropLeft + half * (1 + scale * cam[1]) - pictureWidth / 2f
-        val y = cropTop + half * (1 - scale * cam[2]) - pictureHeight / 2f
+        val x = cropLeft + half * (1 + scale * cam[1]) - (startX + shareX / 2) * pictureWidth
+        val y = cropTop + half * (1 - scale * cam[2]) - (startY + shareY / 2) * pictureHeight
         Mat4.scaleMove(
             head, flip * unitsX * half * scale, unitsY * half * scale, -DEPTH * scale, flip * unitsX * x, -unitsY * y, 0f,
         )
@@ -74,7 +79,7 @@ class Placement {
     }
 
     /**
-     * Texture coordinates for [picture]: the sensor's picture, upright, covering the viewport.
+     * Texture coordinates for [picture]: the sensor's picture, upright. Outside of 0..1 there is none.
      *
      * @param sensorWidth of the picture as it lies in memory; likewise [sensorHeight].
      * @param rotation clockwise degrees that make it upright: 0, 90, 180 or 270.
@@ -83,23 +88,28 @@ class Placement {
         val swapped = rotation % 180 != 0
         val width = if (swapped) sensorHeight else sensorWidth
         val height = if (swapped) sensorWidth else sensorHeight
-        val cover = maxOf(viewWidth.toFloat() / width, viewHeight.toFloat() / height)
-        var shareX = viewWidth / (cover * width)
-        val shareY = viewHeight / (cover * height)
-        val startY = (1 - shareY) / 2
-        var startX = (1 - shareX) / 2
-        if (mirrored) {
-            startX += shareX
-            shareX = -shareX
-        }
+        fit(viewWidth, viewHeight, width, height)
+        val firstX = if (mirrored) startX + shareX else startX
+        val acrossX = if (mirrored) -shareX else shareX
         // upright (u, v) -> memory (s, t): 0: (u, v); 90: (v, 1 - u); 180: (1 - u, 1 - v); 270: (1 - v, u)
         when (rotation) {
-            0 -> columns(shareX, 0f, 0f, shareY, startX, startY)
-            90 -> columns(0f, -shareX, shareY, 0f, startY, 1 - startX)
-            180 -> columns(-shareX, 0f, 0f, -shareY, 1 - startX, 1 - startY)
-            270 -> columns(0f, shareX, -shareY, 0f, 1 - startY, startX)
+            0 -> columns(acrossX, 0f, 0f, shareY, firstX, startY)
+            90 -> columns(0f, -acrossX, shareY, 0f, startY, 1 - firstX)
+            180 -> columns(-acrossX, 0f, 0f, -shareY, 1 - firstX, 1 - startY)
+            270 -> columns(0f, acrossX, -shareY, 0f, 1 - startY, firstX)
             else -> throw IllegalArgumentException("a sensor is turned by 0, 90, 180 or 270 degrees, not $rotation")
         }
+    }
+
+    /** Which part of the upright picture the viewport shows, in shares of it. */
+    private fun fit(viewWidth: Int, viewHeight: Int, pictureWidth: Int, pictureHeight: Int) {
+        val across = viewWidth.toFloat() / pictureWidth
+        val down = viewHeight.toFloat() / pictureHeight
+        val scale = minOf(maxOf(across, down), minOf(across, down) / LEAST_SHOWN)
+        shareX = across / scale
+        shareY = down / scale
+        startX = (1 - shareX) / 2
+        startY = (1 - shareY) * (if (shareY < 1) CUT_ABOVE else 0.5f)
     }
 
     private fun columns(sx: Float, tx: Float, sy: Float, ty: Float, s: Float, t: Float) {
@@ -114,6 +124,12 @@ class Placement {
 
         /** Depth per unit of image space: a head is about 2 units deep, so that it stays well within clip space. */
         const val DEPTH = 0.25f
+
+        /** Share of the picture's width and height that is always shown. */
+        const val LEAST_SHOWN = 0.8f
+
+        /** Share of what is cut off that is cut off above. */
+        const val CUT_ABOVE = 0.25f
 
         /** Share of the viewport's shorter side that a head alone takes. */
         const val FILL = 0.82f

@@ -59,7 +59,7 @@ void main() {
 }
 """
 
-    /** BT.601 full range, as cameras give `YUV_420_888`. */
+    /** BT.601 full range, as cameras give `YUV_420_888`; beside the picture the ground stays. */
     const val PICTURE_FRAGMENT = """#version 300 es
 precision mediump float;
 in vec2 place;
@@ -68,6 +68,7 @@ uniform sampler2D blue;
 uniform sampler2D red;
 out vec4 colour;
 void main() {
+    if (place.x < 0.0 || place.x > 1.0 || place.y < 0.0 || place.y > 1.0) discard;
     float y = texture(luma, place).r;
     float u = texture(blue, place).r - 0.501961;
     float v = texture(red, place).r - 0.501961;

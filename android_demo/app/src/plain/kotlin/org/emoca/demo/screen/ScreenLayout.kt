@@ -78,7 +78,7 @@ class ScreenLayout(val width: Int, val height: Int, val density: Float, val font
         const val ONE_LINE = 1.4f
         const val TWO_LINES = 2.1f
         const val LEAST_PANEL = 0.12f
-        const val LEAST_PICTURE = 0.26f
+        const val LEAST_PICTURE = 0.36f
         const val MOST_PICTURE = 0.62f
     }
 }
