@@ -37,7 +37,7 @@ def expression_codes(source: str, head: str = "default") -> Describe:
         return _mobile(str(preset_file(source)), Config(head=head))
     stored = Path(source) / "config.json"
     config = from_json(stored.read_text(encoding="utf-8")) if stored.is_file() else Config(head=head)
-    if stored.is_file() and config.family == "resnet50" and config.stage != "distill":
+    if stored.is_file() and config.family == "resnet50":
         return _run(Path(source))
     return _mobile(str(checkpoint_of(Path(source))), config)
 

@@ -57,8 +57,9 @@ class Codes:
 
         self.config = run_config(folder)
         self.scene = Scene(self.config.head, self.config.albedo)
-        family = "mobilenet_v3" if self.config.stage == "distill" else self.config.family
-        self.encoders = Reconstruction(family, self.scene.model, self.config.layout, shrink=self.config.shrink)
+        self.encoders = Reconstruction(
+            self.config.family, self.scene.model, self.config.layout, shrink=self.config.shrink
+        )
         self.loaded = initialise(self.encoders.models, [str(folder)])
         missing = self.encoders.models.keys() - {line.partition(":")[0] for line in self.loaded}
         if missing - {"E_expression"}:

@@ -123,6 +123,10 @@ CASES = {
         MOBILE, stage="emotion", emotion_family="default", label_smoothing=0.1, weights=Weights(valence_arousal=0.0)
     ),
     "distill": replace(MOBILE, stage="distill", teacher="truth", weights=replace(QUIET, teacher_emotion=0.0)),
+    "distill, separable": replace(
+        MOBILE, family="separable", shrink=2, stage="distill", teacher="truth", emotion_network="default",
+        weights=replace(QUIET, teacher_emotion=0.1),
+    ),
 }  # fmt: skip
 
 
@@ -215,6 +219,7 @@ def test_what_is_missing_is_told_in_one_line(tmp_path: Path, batch: dict[str, tf
         (replace(MOBILE, stage="coarse"), "weights.emotion=0"),
         (replace(MOBILE, stage="readout"), "init=RUN_DIRECTORY"),
         (replace(MOBILE, stage="distill"), "teacher=RUN_DIRECTORY"),
+        (replace(CASES["distill"], family="resnet50"), "phone-sized student"),
         (replace(CASES["detail"], weights=QUIET), "VGG19"),
         (replace(CASES["coarse"], weights=replace(QUIET, identity=0.2)), "VGGFace2"),
         (replace(CASES["coarse"], init=(str(tmp_path),)), "no weights there"),

@@ -45,6 +45,17 @@ def test_an_image_depends_on_seed_and_index_alone(source):
     assert np.abs(Synthetic(64, seed=6).example(11)["image"].astype(int) - a["image"]).mean() > 5
 
 
+def test_few_pictures_are_drawn_once_and_kept_unchanged(source):
+    first = source.example(7)
+    assert source.example(7)["image"] is first["image"]
+    with pytest.raises(ValueError, match="read-only"):
+        first["image"][:] = 0
+    first["image"] = first["image"] // 2  # what a caller puts into its own row stays there
+    np.testing.assert_array_equal(
+        source.example(7)["image"], Synthetic(1000, 5, images_per_person=2).example(7)["image"]
+    )
+
+
 def test_images_of_a_person_share_identity_and_albedo_only(source):
     a, b, other = (source.example(i) for i in (4, 5, 6))
     for key in ("shape", "tex"):

@@ -33,6 +33,7 @@ _LABELS, _PERSON, _IMAGE, _FREE = 0, 1, 2, 3  # independent random streams of on
 _HAIR_SLOPE = 0.03  # metres over which hair rises from the hairline
 _EXPOSURE = (0.38, 0.75)  # brightness of skin that faces the camera
 _DEPTH_TOLERANCE = 0.006  # metres a landmark may lie behind the surface seen at its pixel
+_KEPT = 256  # pictures of a source that is no larger are drawn once and kept, about 0.2 MB each
 
 
 class Names(Sequence[str]):
@@ -94,6 +95,7 @@ class Synthetic:
         self.ids: Sequence[str] = Names(seed, size)
         self.persons: np.ndarray | None = np.arange(size) // images_per_person
         self._stage = _Stage(self.head, self.albedo)
+        self._drawn: dict[int, dict[str, np.ndarray]] | None = {} if size <= _KEPT else None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -125,7 +127,20 @@ class Synthetic:
         return {name: np.asarray(value, np.float32) for name, value in values.items()}
 
     def example(self, index: int, rng: np.random.Generator | None = None) -> dict[str, np.ndarray]:
-        """One finished crop with its truth; ``rng`` is not used: the image depends on the index alone."""
+        """One finished crop with its truth; ``rng`` is not used: the image depends on the index alone.
+
+        Arrays of a source that keeps its pictures cannot be written to.
+        """
+        if self._drawn is None:
+            return self._made(index)
+        if index not in self._drawn:  # two threads may draw the same picture: both are equal
+            made = self._made(index)
+            for array in made.values():
+                array.flags.writeable = False
+            self._drawn[index] = made
+        return dict(self._drawn[index])
+
+    def _made(self, index: int) -> dict[str, np.ndarray]:
         codes = self.codes(index)
         rng = np.random.default_rng((self.seed, _IMAGE, index, 1))
         person = np.random.default_rng((self.seed, _PERSON, self._person(index), 1))

@@ -2,7 +2,7 @@
 
 Command: python training/train.py coarse --set data=affectnet:/data/AffectNet --set init=deca.npz
          --set emotion_network=emotion_resnet50.npz
-Time: a day on a GPU. Expected: the paper's AffectNet table (training/evaluate.py).
+Time: a day on a GPU, not run here. Expected: the paper's AffectNet table (training/evaluate.py).
 """
 
 from training.config import Config

@@ -4,6 +4,7 @@ Command: python training/train.py coarse_paper --set data=affectnet:/data/Affect
          --set emotion_network=emotion_resnet50.npz
 The release's own configuration (recipe coarse) stops early instead; its length in steps depends on the data, here on
 AffectNet's 287 651 annotated training pictures.
+Time: days on a GPU, not run here. Expected: the paper's AffectNet table (training/evaluate.py).
 """
 
 from training.config import Config

@@ -1,7 +1,8 @@
 """DECA's pretraining on labelled landmarks: pose, shape, expression and camera from 68 points, no pictures yet.
 
 Command: python training/train.py coarse_pretrain --set data=shards:SHARDS
-Time: days on a GPU (100 000 steps). Next: coarse_deca.
+Time: days on a GPU (100 000 steps), not run here. Expected: landmarks follow the face; nothing was published for this
+step alone. Next: coarse_deca.
 """
 
 from training.config import Config, Weights

@@ -2,6 +2,7 @@
 
 Command: python training/train.py detail --set data=shards:SHARDS --set init=runs/coarse
 Needs: pictures with known persons and VGG19 weights (--set vgg_network=FILE).
+Time: days on a GPU, not run here. Expected: the paper's rows "with detail" (training/published.py).
 """
 
 from training.config import Config

@@ -1,7 +1,7 @@
 """The emotion recognition network on AffectNet, as released.
 
 Command: python training/train.py emotion --set data=affectnet:/data/AffectNet --set init=vggface2.npz
-Time: days on a CPU, hours on a GPU. Expected (EmoNet's cleaned test set, a comparable network): accuracy about 0.75.
+Time: hours on a GPU, not run here. Expected (EmoNet's cleaned test set, a comparable network): accuracy about 0.75.
 """
 
 from training.config import Config

@@ -1,6 +1,7 @@
 """The read-out on the true codes of embedded synthetic faces, in minutes.
 
 Command: python training/train.py readout_synthetic
+Time: minutes on 2 cores. Expected: accuracy 0.75 on other people after 300 of the 600 steps (docs/training.md).
 """
 
 from training.config import Config

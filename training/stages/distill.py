@@ -1,7 +1,7 @@
 """Distillation: a phone-sized student learns the codes of a teacher.
 
-Learnt: the student's three MobileNetV3 encoders. Frozen: the teacher (a ResNet50 run of ours or imported official
-weights; ``teacher=truth`` takes the true codes of synthetic pictures) and the emotion network.
+Learnt: the student's three encoders, of a mobile family. Frozen: the teacher (a ResNet50 run of ours or imported
+official weights; ``teacher=truth`` takes the true codes of synthetic pictures) and the emotion network.
 Losses: codes in comparable units, vertices (mean distance, metres), projected points, and the emotion features of the
 student's rendering against those of the teacher's.
 """
@@ -16,6 +16,7 @@ import tensorflow as tf
 from emoca_tf import losses
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
+from emoca_tf.faces.crop import CROP_SIZE
 from training.config import Config
 from training.networks import Reconstruction, initialise
 from training.scene import Scene
@@ -29,8 +30,10 @@ class Distill(Stage):
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.scene = Scene(config.head, config.albedo)
-        self.student = Reconstruction("mobilenet_v3", self.scene.model, shrink=config.shrink)
+        if config.family == "resnet50":
+            raise UserError("distill teaches a phone-sized student: --set family=mobilenet_v3 or family=separable")
+        self.scene = Scene(config.head, config.albedo, CROP_SIZE // config.shrink)
+        self.student = Reconstruction(config.family, self.scene.model, shrink=config.shrink)
         self.networks = dict(self.student.models)
         self.learning = tuple(self.networks)
         self.loaded = initialise(self.networks, config.init)
@@ -77,11 +80,11 @@ class Distill(Stage):
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         images = batch["image"][: common.SHOWN]
         few = {name: value[: common.SHOWN] for name, value in batch.items()}
-        codes, target = self.student.encode(images), self.target(few)
+        codes, target, small = self.student.encode(images), self.target(few), self.scene.shrunk(images)
         return [
             ("input", images.numpy()),
-            *common.views(self.scene, codes, images, "student"),
-            *common.views(self.scene, target, images, "teacher")[1:],
+            *common.views(self.scene, codes, small, "student"),
+            *common.views(self.scene, target, small, "teacher")[1:],
         ]
 
 
