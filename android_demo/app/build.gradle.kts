@@ -55,8 +55,8 @@ dependencies {
     implementation("com.google.ai.edge.litert:litert-gpu-api:1.4.1")
 }
 
-val assets = layout.projectDirectory.dir("src/main/assets/bundle")
 val bundle by tasks.registering {
+    val assets = layout.projectDirectory.dir("src/main/assets/bundle") // in here: the configuration cache keeps no script
     doLast {
         check(assets.file("manifest.json").asFile.isFile) {
             "no networks in ${assets.asFile}: run  android_demo/tools/export_bundle  first"

@@ -60,9 +60,11 @@ def java() -> str:
     if found is None:
         raise EngineError(f"no java found; install a JDK {OLDEST_JDK} or newer, or set JAVA_HOME")
     said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    version = re.search(r'version "(\d+)', said)
-    if version is None or int(version[1]) < OLDEST_JDK:
-        raise EngineError(f"{found} is {said.splitlines()[:1]}; the tests need a JDK {OLDEST_JDK} or newer")
+    version = re.search(r'version "((\d+)[^"]*)', said)
+    if version is None:
+        raise EngineError(f"{found} does not tell its version; the tests need a JDK {OLDEST_JDK} or newer")
+    if int(version[2]) < OLDEST_JDK:
+        raise EngineError(f"{found} is version {version[1]}; the tests need a JDK {OLDEST_JDK} or newer")
     return found
 
 

@@ -41,7 +41,7 @@ class ScreenTest {
         for (width in listOf(300, 700, 1040)) for (text in listOf(28f, 56f, 84f)) {
             if (width < 10 * text) continue // 320 dp at twice the size of text are 11 times a letter
             val height = EmotionPanel.height(width, 2f, text)
-            val state = state().apply { seen = true; milliseconds = 12f; backend = "CPU"; valence = 1f; arousal = -1f }
+            val state = state().apply { seen = true; milliseconds = 12f; backend = "CPU without XNNPACK × 4"; valence = 1f; arousal = -1f }
             state.shares[1] = 1f
             var drawn = 0
             EmotionPanel.draw(object : Pencil {
@@ -62,7 +62,10 @@ class ScreenTest {
 
                 override fun dot(x: Float, y: Float, radius: Float, colour: Int) = inside(x, y)
 
-                override fun text(text: String, x: Float, y: Float, size: Float, colour: Int, side: Side) = inside(x, y)
+                override fun text(text: String, x: Float, y: Float, size: Float, colour: Int, side: Side) {
+                    inside(x, y)
+                    if (side == Side.LEFT) inside(x + 0.6f * size * text.length, y)
+                }
             }, state, width, 2f, text)
             assertTrue(drawn > 40)
         }
@@ -70,7 +73,7 @@ class ScreenTest {
 
     private fun state() = PanelState(
         listOf("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"),
-        PanelWords("p", "n", "c", "e", "%1\$.0f %2\$s"),
+        PanelWords("p", "n", "c", "e", "%1\$.0f ms a frame · %2\$s"),
     )
 
     @Test fun theSentenceSaysWhatMattersMost() {

@@ -1,6 +1,7 @@
 package org.emoca.engine
 
 import java.nio.ByteBuffer
+import org.bytedeco.tensorflowlite.global.tensorflowlite.TfLiteVersion
 import org.emoca.runtime.InterpreterRuntime
 
 private const val ROUNDS = 200
@@ -13,7 +14,7 @@ fun main() {
     for (row in 0 until minOf(480, source.height)) {
         System.arraycopy(source.pixels, 3 * row * source.width, photo.pixels, 3 * row * 640, 3 * minOf(640, source.width))
     }
-    println("engine on JDK ${Runtime.version().feature()}, ${InterpreterRuntime(threads = 1).name}; bundle: ${bundle.manifest.weights}, head ${bundle.manifest.headName}")
+    println("engine on JDK ${Runtime.version().feature()}, TensorFlow Lite ${TfLiteVersion().string}, ${InterpreterRuntime(threads = 1).name}; bundle: ${bundle.manifest.weights}, head ${bundle.manifest.headName}")
     println("640 x 480 frames, $ROUNDS after warming up. Times of this machine say nothing about phones.")
     camera()
     engine(bundle, photo, "detection in every frame, no smoothing", EngineSettings.PHOTOS)

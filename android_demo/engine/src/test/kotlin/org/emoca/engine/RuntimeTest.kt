@@ -19,7 +19,7 @@ class RuntimeTest {
         val runners = Runners(bundle, runtime)
         val stages = bundle.manifest.stages.keys
         for (stage in stages) runners.open(stage)
-        assertTrue(Regex("TensorFlow Lite [0-9.]+, XNNPACK CPU × 2").matches(runtime.name)) { runtime.name }
+        assertEquals("XNNPACK CPU × 2", runtime.name)
         assertTrue(stages.size >= 5)
         runners.close()
     }

@@ -1,6 +1,5 @@
 package org.emoca.runtime
 
-import org.bytedeco.tensorflowlite.global.tensorflowlite.TfLiteVersion
 import org.emoca.engine.ModelException
 import org.emoca.engine.TensorRunner
 import org.emoca.engine.TensorRuntime
@@ -19,7 +18,7 @@ class InterpreterRuntime(private val threads: Int = fastCores(), private val acc
 
     /** What computes; it says so if a network was opened of which XNNPACK takes nothing. */
     override val name: String
-        get() = "TensorFlow Lite ${version()}, ${if (whole) "XNNPACK CPU" else "CPU without XNNPACK"} × $threads"
+        get() = "${if (whole) "XNNPACK CPU" else "CPU without XNNPACK"} × $threads"
 
     override fun open(model: ByteBuffer): TensorRunner = try {
         InterpreterRunner(model, threads, accelerated).also { whole = whole && it.delegated }
@@ -30,11 +29,5 @@ class InterpreterRuntime(private val threads: Int = fastCores(), private val acc
     private companion object {
         /** Half the cores: the fast ones, on phones that have two kinds. */
         fun fastCores() = (Runtime.getRuntime().availableProcessors() / 2).coerceIn(1, 4)
-
-        fun version(): String = try {
-            TfLiteVersion().string
-        } catch (_: LinkageError) {
-            "missing"
-        }
     }
 }

@@ -49,6 +49,8 @@ object EmotionPanel {
     private const val PLANE_EMS = 9.5f
     private const val PERCENT_EMS = 3.1f
     private const val ROWS = 8
+    private const val CJK = 0x2E80
+    private const val LATIN_EMS = 0.6
     const val INK = 0xFFE9EDF2.toInt()
     const val FAINT = 0xFF9AA6B4.toInt()
     const val TRACK = 0xFF2C343F.toInt()
@@ -82,9 +84,12 @@ object EmotionPanel {
         if (state.milliseconds > 0) {
             val text = String.format(java.util.Locale.ROOT, state.words.timing, state.milliseconds, state.backend)
             val base = height(width, density, textSize) - 6 * density
-            pencil.text(text, 0f, base, 0.92f * textSize, FAINT, Side.LEFT)
+            pencil.text(text, 0f, base, minOf(0.92f * textSize, width / ems(text)), FAINT, Side.LEFT)
         }
     }
+
+    /** Width of a text in units of its size, rather too large: Latin letters are half as wide as Japanese ones. */
+    private fun ems(text: String): Float = text.sumOf { if (it.code < CJK) LATIN_EMS else 1.0 }.toFloat()
 
     private fun bars(pencil: Pencil, state: PanelState, width: Float, density: Float, textSize: Float) {
         val from = NAME_EMS * textSize
