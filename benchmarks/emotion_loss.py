@@ -2,16 +2,17 @@
 
 Run: ``python benchmarks/emotion_loss.py --weights mobile --data packed:/data/mux_dev``
 
-Expression and jaw of every photograph, as the encoder gives them, are multiplied by 0, 0.5, 1, 1.5; the head is drawn
-over the photo, as in the coarse stage, and looked at by the embedded emotion network. For every class: the mean squared
-distance of the features (what the loss is), and the probability that the network gives the class in the rendering. A
-loss that makes sense is larger for the face without expression than for the right one; where it is flat it teaches
-nothing.
+The expression of every photograph, as the encoder gives it, is multiplied by each of ``--scales`` (at 0 the jaw is shut
+too); the head is drawn over the photo, as in the coarse stage, and looked at by the embedded emotion network. For every
+class: the mean squared distance of the features (what the loss is), and the probability that the network gives the
+class in the rendering. A loss that makes sense is larger for the face without expression than for the right one; where
+it is flat it teaches nothing.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -21,19 +22,19 @@ from emoca_tf.cli import run
 from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.errors import UserError
 
-SCALES = (0.0, 0.5, 1.0, 1.5)
-
 
 def scaled(codes: Any, scale: float) -> Any:
-    """Codes with ``scale`` times the expression and jaw."""
+    """Codes with ``scale`` times the expression; the jaw stays, but for 0."""
     import tensorflow as tf
 
     return codes.replace(
-        exp=codes.exp * scale, pose=tf.concat([codes.pose[:, :3], codes.pose[:, 3:] * scale], 1), eyelid=None
+        exp=codes.exp * scale, pose=tf.concat([codes.pose[:, :3], codes.pose[:, 3:] * float(scale > 0)], 1), eyelid=None
     )
 
 
-def measure(mobile: Any, batch: dict[str, Any], scene: Any, network: Any) -> tuple[np.ndarray, np.ndarray]:
+def measure(
+    mobile: Any, batch: dict[str, Any], scene: Any, network: Any, scales: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray]:
     """``[S, B]`` distances and ``[S + 1, B, 8]`` probabilities: of the renderings, then of the photo."""
     import tensorflow as tf
 
@@ -42,7 +43,7 @@ def measure(mobile: Any, batch: dict[str, Any], scene: Any, network: Any) -> tup
     image = batch["image"]
     photo = network(image, training=False)
     codes, distances, probabilities = mobile.encode(image), [], []
-    for scale in SCALES:
+    for scale in scales:
         view = scene.decode(scaled(codes, scale))
         mask = composite_mask(view.rendered, batch["mask"], "intersection")
         seen = network(view.rendered.image * mask + image * (1 - mask), training=False)
@@ -56,7 +57,8 @@ def measure(mobile: Any, batch: dict[str, Any], scene: Any, network: Any) -> tup
 @click.option("--weights", default="mobile", show_default=True, help="Preset, .npz or run directory.")
 @click.option("--data", required=True, help="kind:path of labelled photographs.")
 @click.option("--limit", default=800, show_default=True, help="Photographs.")
-def main(weights: str, data: str, limit: int) -> None:
+@click.option("--scales", default="0,0.5,1,1.5", show_default=True, help="Factors of the expression.")
+def main(weights: str, data: str, limit: int, scales: str) -> None:
     import keras
 
     from emoca_tf.emotion.default import load_default
@@ -67,18 +69,22 @@ def main(weights: str, data: str, limit: int) -> None:
     from training.scene import Scene
     from training.trained import load_mobile
 
+    try:
+        factors = [float(factor) for factor in scales.split(",")]
+    except ValueError:
+        raise UserError(f"--scales {scales}: numbers with commas between them are wanted, such as 0,1,1.5") from None
     scene, network = Scene(), load_default(keras)
     mobile = load_mobile([weights], HeadModel.load()).mobile
     rows = []
     for batch in pictures(open_source(data, Config(), 0), limit, "photographs"):
-        rows.append((batch["expression"].numpy(), *measure(mobile, batch, scene, network)))
+        rows.append((batch["expression"].numpy(), *measure(mobile, batch, scene, network, factors)))
     if not rows:
         raise UserError(f"{data} holds no pictures")
     labels = np.concatenate([row[0] for row in rows])
     distance, probability = (np.concatenate([row[k] for row in rows], 1) for k in (1, 2))
-    head = " | ".join(f"x {scale:g}" for scale in SCALES)
+    head = " | ".join(f"x {scale:g}" for scale in factors)
     print(f"\n| class | pictures | distance: {head} | probability: {head} | in the photo |")
-    print("|---" * (3 + 2 * len(SCALES)) + "|")
+    print("|---" * (3 + 2 * len(factors)) + "|")
     for index, name in enumerate(EXPRESSIONS):
         own = labels == index
         if own.any():

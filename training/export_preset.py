@@ -2,9 +2,10 @@
 
 Matrices are stored as float16, vectors (biases, batch norms) as float32; equal networks give equal bytes. With
 ``--grid`` the kernels are first rounded to 8 bits, channel by channel, so that a file for phones with 8-bit weights is
-the same network and not an approximation of it. The codes of the stored networks are compared with those of the
-original ones before anything is written. ``--install`` puts the file, its card and its size and hash (``presets.json``)
-into the package.
+the same network and not an approximation of it. ``--gain`` multiplies the expression: least squares under doubt gives
+too little of it, and ``benchmarks/emotion_loss.py`` tells how much is missing. The codes of the stored networks are
+compared with those of the original ones before anything is written. ``--install`` puts the file, its card and its size
+and hash (``presets.json``) into the package.
 """
 
 from __future__ import annotations
@@ -71,6 +72,24 @@ def to_grid(model: Any) -> None:
         layer.set_weights([(np.round(kernel / step) * step).astype(np.float32), *rest])
 
 
+def amplify(encoder: Any, reader: Any, gain: float) -> None:
+    """Multiply the expression that an encoder gives, not the jaw; a linear reader goes on reading the same.
+
+    Args:
+        encoder: see :func:`emoca_tf.encoders.mobilenet_v3.expression_head`.
+        reader: the network that reads the classes off its codes, expression first; None without one.
+        gain: the factor.
+    """
+    n_exp = encoder.output["exp"].shape[-1]
+    head = encoder.get_layer(f"expression_layers.0.rows.0.{n_exp}")
+    head.set_weights([weight * gain for weight in head.get_weights()])
+    if reader is not None:
+        first = reader.get_layer("model.0")
+        kernel, bias = first.get_weights()
+        factors = np.where(np.arange(len(kernel)) < n_exp, 1 / gain, 1)
+        first.set_weights([kernel * factors[:, None], bias])
+
+
 def rounding(
     networks: Mapping[str, Any], again: Mapping[str, Any], head: HeadModel, faces: int = 8
 ) -> dict[str, float]:
@@ -118,8 +137,9 @@ def _recipes(source: str) -> list[dict[str, Any]]:
     """
     from emoca_tf.io.npz import read_npz
     from emoca_tf.weights.torch_layout import META
-    from training.trained import weights_path
+    from training.trained import chosen_networks, weights_path
 
+    source, _ = chosen_networks(source)
     config = Path(source) / "config.json"
     if config.is_file():
         made = json.loads(config.read_text(encoding="utf-8"))
@@ -172,6 +192,7 @@ def install(path: Path, name: str, card: Card, summary: str, folder: Path | None
 @click.option("--licence", default=LICENCE, help="What binds whoever uses the weights.")
 @click.option("--summary", default=SUMMARY, help="One line about it.")
 @click.option("--grid", is_flag=True, help="Round the kernels of the encoders to 8 bits first.")
+@click.option("--gain", default=1.0, show_default=True, type=click.FloatRange(0.5, 2), help="Of the expression.")
 @click.option("--install", "into_package", is_flag=True, help="Also make it the package's default preset.")
 def command(
     sources: tuple[str, ...],
@@ -181,6 +202,7 @@ def command(
     licence: str,
     summary: str,
     grid: bool,
+    gain: float,
     into_package: bool,
 ) -> None:
     import keras
@@ -196,6 +218,8 @@ def command(
     found = load_mobile(sources, model)
     click.echo("\n".join(found.lines))
     networks = found.mobile.networks
+    if gain != 1:
+        amplify(networks["expression_encoder"], networks.get("readout"), gain)
     original = {key: keras.models.clone_model(network) for key, network in networks.items()} if grid else networks
     if grid:
         for key, kept in original.items():

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from emoca_tf.encoders.mobile import ENCODERS, Mobile, optional_config, trunk_config, trunk_of
+from emoca_tf.encoders.mobile import ENCODERS, OPTIONAL, Mobile, optional_config, trunk_config, trunk_of
 from emoca_tf.encoders.separable import WIDTHS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
@@ -52,25 +52,29 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
     place (``weights.labels``, :mod:`training.stages.face_terms`).
 
     Args:
-        sources: names of presets, ``.npz`` files of torch-named arrays, or run directories of ``training/train.py``.
+        sources: names of presets, ``.npz`` files of torch-named arrays, or run directories of ``training/train.py``;
+            ``SOURCE=NETWORK,NETWORK`` takes only these networks of it.
         head: whose codes they must give.
 
     Raises:
         UserError: nothing there, an encoder is in none of them, or they were made for another head or family.
     """
-    for source in sources:
+    chosen = [chosen_networks(source) for source in sources]
+    for source, _ in chosen:
         _check_run(Path(source), head)
-    files = [(path, read_npz(path)) for path in map(weights_path, sources)]
+    files = [(path, read_npz(path)) for path in (weights_path(source) for source, _ in chosen)]
     extras: dict[str, Any] = {}
     reader: list[np.ndarray] = []
     owner: dict[str, Path] = {}
-    for path, stored in files:
-        extras |= extras_in(stored)
+    for (path, stored), (_, wanted) in zip(files, chosen, strict=True):
         names = {key.removeprefix("network/").partition(".")[0].partition("/")[0] for key in stored}
+        names = names & wanted if wanted else names
         owner |= dict.fromkeys(names, path)
-        if any("expression_encoder" in key for key in stored):
+        if not wanted:
+            extras |= extras_in(stored)
+        if "expression_encoder" in names:
             extras |= trunk_in(stored)
-        reader = network_arrays(stored).get("reader", reader)
+            reader = network_arrays(stored).get("reader", reader)
     linear = bool(reader) and "readout_inputs" not in extras
     if linear:
         extras |= {"readout_inputs": len(reader[0]), "readout_hidden": 0, "readout_depth": 0, "readout_derived": True}
@@ -88,6 +92,22 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
         mobile.networks["readout"].get_layer("model.0").set_weights(reader)
         lines.append("readout: the linear reader that the expression encoder was trained with")
     return Found(mobile, lines)
+
+
+def chosen_networks(source: str) -> tuple[str, set[str]]:
+    """``SOURCE`` or ``SOURCE=NETWORK,NETWORK`` -> the source, and the networks to take; none for all.
+
+    Raises:
+        UserError: for a network that mobile weights do not have.
+    """
+    where, _, names = source.partition("=")
+    wanted = {name for name in names.split(",") if name}
+    if wanted - {*ENCODERS, *OPTIONAL}:
+        raise UserError(
+            f"{source}: no network {', '.join(sorted(wanted - {*ENCODERS, *OPTIONAL}))}; there are "
+            f"{', '.join((*ENCODERS, *OPTIONAL))}"
+        )
+    return where, wanted
 
 
 def _check_run(folder: Path, head: HeadModel) -> None:
