@@ -11,6 +11,6 @@ config = replace(
     mobile.config,
     data=ablation_pretrain.config.data,
     init=("runs/ablation_pretrain",),
-    steps=1000,
-    weights=replace(mobile.config.weights, labels=0.0, emotion=1.0),
+    steps=600,
+    weights=replace(mobile.config.weights, labels=0.0),
 )

@@ -1,10 +1,10 @@
-"""The embedded phone-sized encoders, step 1 of 2: what shows in a face.
+"""The embedded phone-sized encoders, step 1 of 3: what shows in a face.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 14000
+         python -m training.datasets.mosaic_landmarks FACES/fer_train.npz
          python training/train.py mobile_pretrain --out runs/mobile_pretrain
-Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. Shape and
-expression encoder share one trunk here, which halves the time. About 80 minutes on 2 cores; docs/mobile-training.md has
-what was tried. Next: mobile.
+Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. All encoders
+share one trunk here. About 50 minutes on 2 cores; docs/mobile-training.md has what was tried. Next: mobile_pose, mobile.
 """
 
 from training.config import Config, Weights
