@@ -24,7 +24,7 @@ def sheet(columns: Sequence[tuple[str, np.ndarray]], rows: int = ROWS) -> np.nda
     """Columns of pictures side by side under their titles.
 
     Args:
-        columns: title and ``[n, 224, 224, 3]`` float in 0..1.
+        columns: title and ``[n, size, size, 3]`` float in 0..1; sizes other than 224 are scaled to it.
         rows: at most so many faces.
 
     Returns:
@@ -37,7 +37,7 @@ def sheet(columns: Sequence[tuple[str, np.ndarray]], rows: int = ROWS) -> np.nda
         draw.text((x * CELL + 6, 5), title, fill=INK)
         for y in range(count):
             cell = (np.asarray(pictures[y]).clip(0, 1) * 255).round().astype(np.uint8)
-            canvas.paste(Image.fromarray(cell), (x * CELL, TITLE + y * CELL))
+            canvas.paste(Image.fromarray(cell).resize((CELL, CELL)), (x * CELL, TITLE + y * CELL))
     return np.asarray(canvas)
 
 

@@ -43,9 +43,14 @@ def run_workers(program: list[str], workers: int = 2, timeout: float = 300) -> N
         command = [sys.executable, *program]
         pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         processes.append(subprocess.Popen(command, env=environment, text=True, **pipes))  # type: ignore[call-overload]
-    for process in processes:
-        _, errors = process.communicate(timeout=timeout)
-        assert process.returncode == 0, errors[-3000:]
+    try:
+        for process in processes:
+            _, errors = process.communicate(timeout=timeout)
+            assert process.returncode == 0, errors[-3000:]
+    finally:  # a worker whose partner failed waits for it for ever
+        for process in processes:
+            process.kill()
+            process.communicate()
 
 
 def curve(folder: Path, name: str = "loss") -> np.ndarray:
@@ -79,7 +84,7 @@ def test_two_workers_render_and_train_the_coarse_stage_like_one(tmp_path: Path) 
         "validation_batches=1",
     ]  # fmt: skip
     arguments = ["default", *(part for setting in settings for part in ("--set", setting))]
-    run_workers([program, *arguments, "--out", str(tmp_path / "two")], timeout=1200)
+    run_workers([program, *arguments, "--out", str(tmp_path / "two")], timeout=3600)
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, program, *arguments, "--out", str(tmp_path / "one")]
     done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)

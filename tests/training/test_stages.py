@@ -20,6 +20,7 @@ from training.config import Config, Weights
 from training.datasets.source import Labels
 from training.loop import Trainer
 from training.networks import Reconstruction, initialise, start_in_view
+from training.pictures import sheet
 from training.scene import Scene
 from training.stages.common import emotion_eye
 from training.stages.distances import Deformation
@@ -157,6 +158,12 @@ def test_pictures_show_every_face(name: str, batch: dict[str, tf.Tensor]) -> Non
     columns = stages.build(CASES[name]).pictures(batch)
     assert columns[0][0] == "input"
     assert all(pictures.shape == (2, 224, 224, 3) for _, pictures in columns)
+
+
+def test_small_pictures_fill_their_cells_of_a_sheet() -> None:
+    made = sheet([("large", np.zeros((1, 224, 224, 3))), ("small", np.ones((1, 112, 112, 3)))])
+    assert made.shape == (22 + 224, 2 * 224, 3)
+    assert (made[-1, 224:] == 255).all()  # the sheet itself is 250
 
 
 def test_true_expressions_have_no_loss_where_the_encoder_would_be_perfect(batch: dict[str, tf.Tensor]) -> None:
