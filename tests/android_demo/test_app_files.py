@@ -14,7 +14,7 @@ DEMO = Path(__file__).resolve().parents[2] / "android_demo"
 MAIN = DEMO / "app" / "src" / "main"
 sys.path.append(str(DEMO / "tools"))
 
-from apk_check import data_offset, load_alignment  # noqa: E402
+from apk_check import built_for, data_offset, load_alignment  # noqa: E402
 from apk_zip import Entry, write_apk  # noqa: E402
 from references import ClassFacts, Dex, World, class_file, missing  # noqa: E402
 
@@ -78,6 +78,12 @@ def test_the_alignment_of_a_library_is_that_of_its_load_segments():
     segments = b"".join(struct.pack("<I44xQ", kind, align) for kind, align in [(6, 8), (1, 0x4000), (1, 0x1000)])
     assert load_alignment(bytes(header) + segments) == 0x1000
     assert load_alignment(b"no library at all") == 0
+
+
+def test_the_level_of_a_library_is_that_of_the_ndk_s_note():
+    note = struct.pack("<III", 8, 4, 1) + b"Android\0" + struct.pack("<I", 24)
+    assert built_for(b"\x7fELF" + b"\0" * 60 + note) == 24
+    assert built_for(b"\x7fELF" + b"Android\0" + b"\0" * 60) == 0
 
 
 def small_dex() -> bytes:

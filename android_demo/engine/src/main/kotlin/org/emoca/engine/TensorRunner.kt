@@ -44,7 +44,7 @@ interface TensorRunner : AutoCloseable {
     override fun close()
 }
 
-/** Opens networks: LiteRT's interpreter on a phone, TensorFlow Lite's C interface on a computer. */
+/** Opens networks: TensorFlow Lite on the processor (`../runtime`), or a phone's graphics processor. */
 interface TensorRuntime {
     /** What is really used, for people: "XNNPACK, 2 threads". */
     val name: String
