@@ -70,16 +70,16 @@ def test_capture_encodes_by_default_and_every_file_tells_the_emotion(tmp_path: P
         exp = dict(zip(told["codes"]["exp"]["axes"], told["codes"]["exp"]["values"], strict=True))
         assert min(exp["mouthSmileLeft"], exp["mouthSmileRight"]) > 0.25  # she smiles
         assert max(exp["mouthFrownLeft"], exp["mouthFrownRight"]) < 0.15
-        assert told["landmark_error_px"] < 6
+        assert told["landmark_error_px"] < 4
 
 
 def test_fitting_starts_from_the_encoders_codes_and_stays_near_them(head: HeadModel) -> None:
     start = capture("sample:astronaut", head=head)
-    options = FitOptions(steps=40, pixel_rounds=0)
+    options = FitOptions(steps=120, pixel_rounds=0)
     refined = capture("sample:astronaut", head=head, method="fit", options=options)
     assert refined.method == "encoder, then fit"
     assert refined.emotion is not None
-    assert 0 < np.abs(refined.codes.shape - start.codes.shape).max() < 0.5  # ten steps from there, not from zero
+    assert 0 < np.abs(refined.codes.shape - start.codes.shape).max() < 0.5  # thirty steps from there, not from zero
     assert np.abs(start.codes.shape).max() > 0.2
     inside = np.clip(start.codes.exp, *head.exp_range.T)  # the fit keeps to the head's range
     assert np.abs(refined.codes.exp - inside).max() < 0.3

@@ -3,8 +3,9 @@
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 14000
          python -m training.datasets.mosaic_landmarks FACES/fer_train.npz
          python training/train.py mobile_pretrain --out runs/mobile_pretrain
-Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. All encoders
-share one trunk here. About 50 minutes on 2 cores; docs/mobile-training.md has what was tried. Next: mobile_pose, mobile.
+Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. All
+encoders share one trunk here. About 50 minutes on 2 cores; docs/mobile-training.md has what was tried. Next:
+mobile_pose, mobile.
 """
 
 from training.config import Config, Weights
