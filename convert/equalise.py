@@ -19,7 +19,7 @@ import numpy as np
 
 from convert.networks import Network, copied
 
-SHARE = 0.75
+SHARE = 0.5
 """How much of the difference between channels is taken out where the readers' weights must bear it; 1 is all."""
 FAINTEST = 1 / 64  # channels fainter than this share of the largest are not raised further
 BATCH = 8
@@ -55,14 +55,23 @@ def equalised(network: Network, images: np.ndarray, share: float = SHARE) -> Net
     model = copied(network)
     if model is None:
         return network
-    groups = [group for group in _groups(model) if not group.fixed and group.readers]
+    groups = [group for group in _groups(model) if _gains(group)]
     if not groups:
         return network
     for group, ranges in zip(groups, _ranges(model, groups, images), strict=True):
-        free = all(type(reader).__name__ in ("DepthwiseConv2D", "Dense") for reader in group.readers)
+        free = all(type(reader).__name__ == "DepthwiseConv2D" for reader in group.readers)
         largest = max(float(ranges.max()), 1e-9)
         _scale(group, (largest / np.maximum(ranges, FAINTEST * largest)) ** (1.0 if free else share))
     return replace(network, model=model)
+
+
+def _gains(group: _Group) -> bool:
+    """Channels can be scaled, and it is worth it.
+
+    What linear layers read is a mean of channels that rarely fire: raised by their few peaks, they would take the steps
+    from the channels that speak all the time.
+    """
+    return not group.fixed and any(type(reader).__name__ != "Dense" for reader in group.readers)
 
 
 def _groups(model: Any) -> list[_Group]:

@@ -29,10 +29,12 @@ RECIPES: dict[str, str] = {
     "int16x8": "8-bit weights, 16-bit activations",
     "int8-qat": "mixed after quantisation-aware fine-tuning",
 }
+SKINNING = 1 << 16
+"""Kernels of the head up to this size stay in half precision: weights that no longer add up to 1 would scale it."""
 CALIBRATED = ("int8", "mixed", "int16x8", "int8-qat")
 """Recipes that measure ranges on calibration pictures."""
-OUTPUT_OPS = ("FULLY_CONNECTED", "CONCATENATION", "MINIMUM", "RELU")
-"""What follows the pooling of every encoder: linear layers, clamps (a ReLU of a convolution is part of it)."""
+OUTPUT_OPS = ("MEAN", "FULLY_CONNECTED", "CONCATENATION", "MINIMUM", "RELU")
+"""The pooling of every encoder and what follows it: linear layers, clamps (a ReLU of a convolution is part of it)."""
 
 Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
@@ -78,7 +80,8 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
     if recipe == "dynamic":
         return dynamic(convert(network, "float32", batch=batch))
     if recipe == "int8-weights":
-        return eight_bit_weights(convert(network, "float32", batch=batch))
+        small = SKINNING if network.kind == "head" else None
+        return eight_bit_weights(convert(network, "float32", batch=batch), small)
     if recipe == "float16" and network.kind == "head":
         return half_weights(convert(network, "float32", batch=batch))
     with tempfile.TemporaryDirectory() as folder, silent():

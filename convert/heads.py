@@ -5,7 +5,7 @@ Nothing on the phone re-implements FLAME: the :class:`~emoca_tf.flame.layer.Flam
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import keras
@@ -24,19 +24,51 @@ CODE_MEANING = {
 }
 
 
+TURN = 0.1
+"""Usual size of the entries of a rotation minus the identity."""
+
+
 class _Posed(keras.layers.Layer):
-    """The FLAME layer with its outputs by name, without those that the head does not have."""
+    """The FLAME layer with its outputs by name, without those that the head does not have.
+
+    Its directions and codes are scaled against each other, see :func:`code_units`.
+    """
 
     def __init__(self, head: HeadModel, landmarks: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.flame, self.landmarks, self.built = Flame(head), landmarks, True
+        self.units = np.split(code_units(head), [head.n_shape])
+        scaled = replace(head, shapedirs=(head.shapedirs * np.concatenate(self.units)).astype(np.float32))
+        self.flame, self.landmarks, self.built = Flame(scaled), landmarks, True
 
     def call(self, codes: dict[str, Any]) -> dict[str, Any]:
-        out = self.flame(codes["shape"], codes["exp"], codes["pose"], eyelid=codes.get("eyelid"))
+        shape, exp = (codes[name] * (1 / unit) for name, unit in zip(("shape", "exp"), self.units, strict=True))
+        out = self.flame(shape, exp, codes["pose"], eyelid=codes.get("eyelid"))
         found = {"vertices": out.vertices}
         if self.landmarks:
             found |= {"landmarks": out.landmarks2d, "landmarks_mp": out.landmarks_mp}
         return {name: value for name, value in found.items() if value is not None}
+
+
+def code_units(head: HeadModel) -> np.ndarray:
+    """``[n_shape + n_exp]`` float32: what each direction is multiplied by, and its code divided by.
+
+    With 8 bits a coordinate's directions share one scale, set by the largest, and a rounding error counts by the size
+    of its code: seldom used long directions would drown the others. The product of both errors is least with the
+    square root of code size over direction size, the pose correctives' being 1.
+    """
+    used = np.ones(head.n_exp) if head.exp_range is None else np.ptp(head.exp_range, axis=1) / 4
+    used = np.concatenate([np.ones(head.n_shape), used])
+
+    def size(directions: np.ndarray) -> np.ndarray:
+        return np.sqrt((directions.reshape(-1, directions.shape[-1]).astype(np.float64) ** 2).mean(0))
+
+    own, pose = size(head.shapedirs), size(head.posedirs)
+    reference = np.sqrt((pose**2).mean()) / TURN
+    if reference == 0:
+        return np.ones(len(own), np.float32)
+    usable = (own > 0) & (used > 0)
+    units = np.sqrt(np.where(usable, used, 1) * reference / np.where(usable, own, reference))
+    return np.where(usable, units, 1).astype(np.float32)
 
 
 def head_network(head: HeadModel, name: str = "head", landmarks: bool = True) -> Network:

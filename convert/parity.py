@@ -15,6 +15,7 @@ from emoca_tf.capture.tflite import TFLiteModel
 
 Outputs = dict[str, np.ndarray]
 WORST = 6
+CLEAR = 0.1  # difference of the two largest class probabilities above which a class is no near-tie
 DEGENERATE = 0.02  # spread of the expression code below which a network is hardly trained
 
 
@@ -45,7 +46,8 @@ class Verdict:
         groups: output name -> ``mae``, ``max``, ``correlation``, ``spread`` (standard deviation of the reference).
         vertices: ``mean``, ``p95``, ``max`` in millimetres over the face, ``mean_all`` over the whole head; or None.
         landmarks: ``mean``, ``p95``, ``max`` in pixels of the 224 crop; or None.
-        emotion: ``valence_mae``, ``arousal_mae``, ``flips``; or None.
+        emotion: ``valence_mae``, ``arousal_mae``, ``flips`` and, without a gate, ``clear_flips``: flips of faces whose
+            two likeliest classes are more than :data:`CLEAR` apart in the reference; or None.
         worst: row numbers of the faces with the largest error, worst first.
         failures: gates not reached, each in one line; empty for a pass.
         notes: what is odd about the float network itself.
@@ -179,10 +181,13 @@ def _spread(values: np.ndarray) -> dict[str, float]:
 
 def _agreement(reference: Outputs, found: Outputs) -> dict[str, float]:
     flips = reference["expression"].argmax(1) != found["expression"].argmax(1)
+    likely = np.exp(reference["expression"] - reference["expression"].max(1, keepdims=True))
+    second, first = np.sort(likely / likely.sum(1, keepdims=True), 1)[:, -2:].T
     return {
         "valence_mae": float(np.abs(reference["valence"] - found["valence"]).mean()),
         "arousal_mae": float(np.abs(reference["arousal"] - found["arousal"]).mean()),
         "flips": float(flips.mean()),
+        "clear_flips": float((flips & (first - second > CLEAR)).mean()),
     }
 
 

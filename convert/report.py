@@ -93,14 +93,14 @@ def worst_cases(workshop: Workshop, network: Network, result: Result) -> bytes |
 
 def table(results: list[Result]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the comparison, as shown on the terminal and on the page."""
-    heads = ["file", "MB", "exp corr.", "mm mean", "mm p95", "px mean", "flips", "ms 1 thr.", "ms 2 thr.", "verdict"]
-    return heads, [_row(result) for result in results]
+    heads = ["file", "MB", "exp corr.", "mm mean", "mm p95", "px mean", "flips", "clear", "ms 1 thr.", "ms 2 thr."]
+    return [*heads, "verdict"], [_row(result) for result in results]
 
 
 def _row(result: Result) -> list[str]:
     name = f"{result.network} {result.recipe}"
     if result.verdict is None:
-        return [name, *["-"] * 8, "refused"]
+        return [name, *["-"] * 9, "refused"]
     v = result.verdict
     main = v.groups.get("exp") or min(v.groups.values(), key=lambda group: group["correlation"])
     ms = result.latency or {}
@@ -111,7 +111,8 @@ def _row(result: Result) -> list[str]:
     return [
         name, f"{len(result.content) / 1e6:.2f}", f"{main['correlation']:.4f}",
         number(v.vertices, "mean", ".3f"), number(v.vertices, "p95", ".3f"), number(v.landmarks, "mean", ".2f"),
-        number(v.emotion, "flips", ".1%"), number(ms.get("1"), "min", ".2f"), number(ms.get("2"), "min", ".2f"),
+        number(v.emotion, "flips", ".1%"),
+        number(v.emotion, "clear_flips", ".1%"), number(ms.get("1"), "min", ".2f"), number(ms.get("2"), "min", ".2f"),
         "pass" if result.passed else "REJECTED",
     ]  # fmt: skip
 

@@ -56,18 +56,20 @@ def half_weights(content: bytes) -> bytes:
     return _checked(_quantised(content, prepare), "float16", "float16")
 
 
-def eight_bit_weights(content: bytes) -> bytes:
+def eight_bit_weights(content: bytes, small_kernel: int | None = None) -> bytes:
     """8-bit weights by channel that are computed with in float; small and depthwise kernels in half precision.
 
     The runtime unpacks the weights when it loads the file, so that it runs as fast as the float file.
 
     Args:
         content: a float32 file.
+        small_kernel: up to how many numbers a kernel is small; :data:`SMALL_KERNEL` if None.
 
     Raises:
         UserError: nothing was quantised.
     """
-    small = "|".join(re.escape(scope) for scope in _small_kernels(content))
+    limit = SMALL_KERNEL if small_kernel is None else small_kernel
+    small = "|".join(re.escape(scope) for scope in _small_kernels(content, limit))
 
     def prepare(work: Any, qtyping: Any, recipe: Any) -> None:
         del recipe
@@ -95,14 +97,14 @@ def _weights_only(work: Any, qtyping: Any, operation: str, scope: str, bits: int
     )  # fmt: skip
 
 
-def _small_kernels(content: bytes) -> Iterator[str]:
-    """Where litert-quantizer finds the operations with kernels of up to :data:`SMALL_KERNEL` numbers."""
+def _small_kernels(content: bytes, limit: int) -> Iterator[str]:
+    """Where litert-quantizer finds the operations with kernels of up to ``limit`` numbers."""
     from tensorflow.lite.python import schema_py_generated as schema
 
     for graph in schema.ModelT.InitFromPackedBuf(content, 0).subgraphs:
         for op in graph.operators:
             kernel = graph.tensors[op.inputs[1]] if len(op.inputs) > 1 and op.inputs[1] >= 0 else None
-            if kernel is not None and np.prod(kernel.shape) <= SMALL_KERNEL:
+            if kernel is not None and np.prod(kernel.shape) <= limit:
                 yield "".join(f"{graph.tensors[index].name.decode()};" for index in op.outputs)
 
 

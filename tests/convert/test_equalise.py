@@ -8,7 +8,7 @@ import numpy as np
 
 from convert import parity
 from convert.data import calibration
-from convert.equalise import _groups, equalised
+from convert.equalise import _gains, _groups, equalised
 from convert.export import convert
 from convert.networks import Network
 from emoca_tf.capture.tflite import TFLiteModel
@@ -52,6 +52,7 @@ def test_every_hidden_channel_of_the_mobile_encoder_is_in_a_group():
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert sum(len(group.makers) for group in groups) == len(norms)
     assert not any(group.fixed for group in groups)
+    assert [group.makers[0].name for group in groups if not _gains(group)] == ["encoder.blocks.6.0.bn1"]  # pooled
     readers = {reader.name for group in groups for reader in group.readers}
     convolutions = {layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)}
     assert convolutions - readers == {"encoder.conv_stem"}

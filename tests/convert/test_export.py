@@ -13,7 +13,7 @@ from convert.compatibility import obstacles
 from convert.data import calibration
 from convert.decoders import detail_network, readout_network
 from convert.export import convert
-from convert.heads import decimated, head_network
+from convert.heads import code_units, decimated, head_network
 from convert.jobs import drawn_codes
 from convert.networks import Network, load_source
 from convert.selective import half_weights
@@ -21,6 +21,7 @@ from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.emotion.readout import readout_mlp
 from emoca_tf.encoders.detail import detail_generator
 from emoca_tf.errors import UserError
+from emoca_tf.flame.layer import Flame
 
 ROWS = 4
 
@@ -80,7 +81,7 @@ def test_what_stays_in_float(expression):
     full, mixed, dynamic = (kinds(helpers.converted(expression, r)) for r in ("int8", "mixed", "dynamic"))
     assert full["CONV_2D"] == mixed["CONV_2D"] == {np.dtype(np.int8)}
     assert full["FULLY_CONNECTED"] == {np.dtype(np.int8)}
-    assert mixed["FULLY_CONNECTED"] == mixed["CONCATENATION"] == {np.dtype(np.float32)}
+    assert mixed["MEAN"] == mixed["FULLY_CONNECTED"] == mixed["CONCATENATION"] == {np.dtype(np.float32)}
     weights = {str(d["dtype"]) for d in _details(helpers.converted(expression, "mixed"))}
     assert any("float16" in name for name in weights)
     assert dynamic["DEPTHWISE_CONV_2D"] == {np.dtype(np.float32)}
@@ -184,6 +185,27 @@ def test_head_file_equals_the_layer(recipe):
     limit = 1e-6 if recipe == "float32" else 2e-4
     for name, value in reference.items():
         assert np.linalg.norm(found[name] - value, axis=-1).max() < limit  # metres
+
+
+def test_the_head_network_is_the_flame_layer_though_its_directions_are_scaled():
+    head = helpers.head()
+    network = head_network(head)
+    codes = drawn_codes(network, 4, 3, head.exp_range)
+    wanted = Flame(head)(codes["shape"], codes["exp"], codes["pose"], eyelid=codes.get("eyelid")).vertices
+    np.testing.assert_allclose(parity.reference_outputs(network, codes)["vertices"], wanted, atol=1e-6)
+    assert np.ptp(code_units(head)) > 1
+
+
+def test_an_eight_bit_head_is_a_tenth_of_a_millimetre_off():
+    network = head_network(decimated(helpers.head()), "head_small", landmarks=False)
+    codes = drawn_codes(network, 20, 3, helpers.head().exp_range)
+    content, half = convert(network, "int8-weights"), convert(network, "float16")
+    assert len(content) < 0.6 * len(half)
+    assert obstacles(content) == []
+    found = parity.file_outputs(TFLiteModel(content), codes)["vertices"]
+    off = np.linalg.norm(found - parity.reference_outputs(network, codes)["vertices"], axis=-1)
+    assert 1e-6 < off.mean() < 1e-4  # metres
+    assert off.max() < 1e-3
 
 
 def test_decimated_head_moves_as_the_whole_one():
