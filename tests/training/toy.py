@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from training import machines
 from training.config import Config, Weights
 from training.datasets.pipeline import InputReport
 from training.datasets.source import Labels
@@ -82,7 +83,16 @@ def toy_run(folder: Path, config: Config = CONFIG, **stage: Any) -> Run:
     return Run("toy", "A toy.", config, folder, lambda c: ToyStage(c, **stage), toy_sources)
 
 
-def train(folder: Path, steps: int = CONFIG.steps) -> None:
+def mirror(replicas: int) -> None:
+    """Let a run find as many processors as a machine with several GPUs has: shares of the CPU stand for them."""
+    processor = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * replicas)
+    machines.choose_strategy = lambda: tf.distribute.MirroredStrategy([f"CPU:{k}" for k in range(replicas)])
+
+
+def train(folder: Path, steps: int = CONFIG.steps, replicas: int = 1) -> None:
+    if replicas > 1:
+        mirror(replicas)
     job = toy_run(folder, replace(CONFIG, steps=steps))
     job.train(resume=job.last.exists())
 
