@@ -104,8 +104,8 @@ def test_two_workers_render_and_train_the_coarse_stage_like_one(tmp_path: Path) 
     """
     program = str(Path(toy.__file__).parents[2] / "training/train.py")
     settings = [
-        "family=separable", "still=true", "learning_rate=1e-5", "batch_size=4", "shrink=2", f"steps={STEPS}", "checkpoint_every=20", "validate_every=20", "picture_every=20",
-        "validation_batches=1",
+        "family=separable", "still=true", "learning_rate=1e-5", "batch_size=4", "shrink=2", f"steps={STEPS}",
+        "checkpoint_every=20", "validate_every=20", "picture_every=20", "validation_batches=1",
     ]  # fmt: skip
     arguments = ["default", *(part for setting in settings for part in ("--set", setting))]
     run_workers([program, *arguments, "--out", str(tmp_path / "two")], timeout=3600)
