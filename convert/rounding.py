@@ -123,8 +123,21 @@ def _statistics(model: Any, kernels: list[_Kernel], images: np.ndarray
                 total[2] = total[2] + rows.T @ rows
     for kernel, (count, total, product) in zip(kernels, sums, strict=True):
         mean = total / count
-        covariance = product / count - np.outer(mean, mean) if isinstance(product, np.ndarray) else None
+        covariance = None
+        if isinstance(product, np.ndarray):
+            covariance = product / count - np.outer(mean, mean)
+            if isinstance(kernel.layer, keras.layers.Dense):
+                covariance = shrunk(covariance, count)
         yield kernel, covariance, mean
+
+
+def shrunk(covariance: np.ndarray, count: int) -> np.ndarray:
+    """A covariance ``[K, K]`` of ``count`` rows drawn towards its diagonal, the more the fewer rows there are.
+
+    A linear layer sees one row a picture: with more inputs than pictures, moves that no picture shows would look free.
+    """
+    share = len(covariance) / (len(covariance) + count)
+    return np.asarray((1 - share) * covariance + share * np.diag(np.diag(covariance)))
 
 
 def nearest(weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from convert import parity, rounding, selective
 from convert.compatibility import obstacles
 from convert.export import convert
-from convert.rounding import LEVELS, descend, nearest, rounded
+from convert.rounding import LEVELS, descend, nearest, rounded, shrunk
 from emoca_tf.capture.tflite import TFLiteModel
 
 
@@ -44,6 +44,15 @@ def test_common_causes_are_used():
     weights, covariance = drawn(1)
     before = output_error(nearest(weights) - weights, covariance).sum()
     assert output_error(descend(weights, covariance) - weights, covariance).sum() < 0.2 * before
+
+
+def test_few_rows_do_not_mislead():
+    rng = np.random.default_rng(4)
+    mix, weights = rng.normal(size=(40, 40)) / 6, rng.normal(size=(40, 8))
+    true, few = mix.T @ mix, np.cov((rng.normal(size=(12, 40)) @ mix).T)
+    errors = [output_error(descend(weights, c) - weights, true).sum() for c in (few, shrunk(few, 12))]
+    assert errors[1] < errors[0]
+    np.testing.assert_allclose(np.diag(shrunk(few, 12)), np.diag(few))
 
 
 def test_dead_inputs_and_outputs_do_no_harm():
