@@ -9,6 +9,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from emoca_tf.codes import Codes
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
@@ -49,3 +51,13 @@ def test_the_heads_angle_counts_the_neck_and_constants_correlate_with_nothing() 
     assert geometry.turned(none, none, turn)[0] == pytest.approx(np.degrees(0.3), abs=0.05)
     assert geometry.pearson(np.ones(5), np.arange(5.0)) == 0
     assert geometry.pearson(np.arange(5.0), np.arange(5.0)) == pytest.approx(1)
+
+
+def test_a_scaled_expression_keeps_the_jaw_but_for_nothing_at_all() -> None:
+    pose = np.array([[0.1, 0.2, 0.3, 0.4, 0.05, -0.05]], np.float32)
+    codes = Codes(np.ones((1, 4), np.float32), None, np.full((1, 3), 0.5, np.float32), pose, None, None)
+    half, none = (loaded("emotion_loss").scaled(codes, scale) for scale in (0.5, 0.0))
+    np.testing.assert_allclose(half.exp, 0.25)
+    np.testing.assert_allclose(half.pose, pose)
+    np.testing.assert_allclose(none.exp, 0)
+    np.testing.assert_allclose(none.pose, [[0.1, 0.2, 0.3, 0, 0, 0]], atol=1e-7)

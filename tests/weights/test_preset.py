@@ -13,6 +13,8 @@ import pytest
 from helpers_preset import seeded_mobile, write_weights
 
 from emoca_tf.cli import run
+from emoca_tf.encoders.mobile import ENCODERS
+from emoca_tf.encoders.mobilenet_v3 import TRUNKS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz, write_npz
@@ -175,3 +177,43 @@ def test_the_preset_that_ships_fits_the_head_that_ships(head: HeadModel) -> None
         assert preset.sizes == {key: value for key, value in card.config.items() if type(value) is int}
         assert (presets.FOLDER / preset.card).is_file()
         assert json.dumps(card.training).find("/") < 0
+
+
+def test_networks_are_taken_by_name(head: HeadModel, tmp_path: Path) -> None:
+    one, other = (write_weights(seeded_mobile(head, trunk=trunk), tmp_path / f"{trunk}.npz") for trunk in TRUNKS)
+    mixed = load_mobile([str(one), f"{other}=pose_encoder,shape_encoder,expression_encoder"], head)
+    owners = {line.partition(":")[0]: line.rsplit("/", 1)[-1] for line in mixed.lines}
+    assert owners == dict.fromkeys(ENCODERS, other.name) | {"readout": one.name}
+    with pytest.raises(UserError, match="no network pose; there are"):
+        load_mobile([f"{one}=pose"], head)
+
+
+def test_a_gain_changes_the_expression_and_not_what_is_read(head: HeadModel) -> None:
+    images = np.random.default_rng(0).uniform(0, 1, (2, 224, 224, 3)).astype(np.float32)
+    mobile = seeded_mobile(head, trunk="separable")
+    codes = mobile.encode(images)
+    read = mobile.read(codes)["expression"].numpy()
+    export_preset.amplify(mobile.networks["expression_encoder"], mobile.networks["readout"], 1.5)
+    louder = mobile.encode(images)
+    np.testing.assert_allclose(louder.exp, 1.5 * codes.exp.numpy(), atol=1e-5)
+    np.testing.assert_allclose(louder.pose, codes.pose, atol=1e-6)
+    np.testing.assert_allclose(mobile.read(louder)["expression"], read, atol=1e-4)
+
+
+def flat_channels(name: str, kernel: np.ndarray) -> int:
+    return kernel.shape[2 if name.endswith("depthwise") else -1]
+
+
+def test_kernels_on_the_grid_have_at_most_255_values_a_channel(head: HeadModel) -> None:
+    encoder = seeded_mobile(head, trunk="separable").networks["expression_encoder"]
+    kernels = {layer.name: layer.get_weights()[0] for layer in encoder.layers if layer.weights}
+    export_preset.to_grid(encoder)
+    for name, kernel in kernels.items():
+        changed = encoder.get_layer(name).get_weights()[0]
+        flat, was = (
+            np.moveaxis(k, 2 if name.endswith("depthwise") else -1, -1).reshape(-1, flat_channels(name, k))
+            for k in (changed, kernel)
+        )
+        step = np.abs(was).max(0) / 127
+        np.testing.assert_allclose(flat / step, np.round(flat / step), atol=1e-3, err_msg=name)
+        assert (np.abs(flat - was) <= step * 0.501).all()
