@@ -104,7 +104,7 @@ def test_two_workers_render_and_train_the_coarse_stage_like_one(tmp_path: Path) 
     """
     program = str(Path(toy.__file__).parents[2] / "training/train.py")
     settings = [
-        "family=separable", "still=true", "learning_rate=1e-5", "batch_size=4", "shrink=2", f"steps={STEPS}",
+        "family=separable", "still=true", "learning_rate=1e-6", "batch_size=4", "shrink=2", f"steps={STEPS}",
         "checkpoint_every=20", "validate_every=20", "picture_every=20", "validation_batches=1",
     ]  # fmt: skip
     arguments = ["default", *(part for setting in settings for part in ("--set", setting))]
@@ -117,3 +117,5 @@ def test_two_workers_render_and_train_the_coarse_stage_like_one(tmp_path: Path) 
     print(f"loss {one[0]:.6f} -> {one[-1]:.6f}; largest relative difference {np.abs(two / one - 1).max():.2e}")
     assert len(one) == STEPS
     np.testing.assert_allclose(two, one, rtol=1e-4)
+    norms = (curve(tmp_path / name, "gradient_norm") for name in ("two", "one"))
+    np.testing.assert_allclose(*norms, rtol=2e-3)
