@@ -194,11 +194,10 @@ def _from_keras(path: Path, head: HeadModel) -> Source:
 
 def _trunk_of(models: Mapping[str, Any]) -> dict[str, Any]:
     """How the mobile encoders among the networks are built."""
-    sizes: dict[str, Any] = {}
     for layer in (layer for name, model in models.items() if name.endswith("_encoder") for layer in model.layers):
-        if layer.name == "encoder.shrink":
-            sizes["shrink" if layer.weights else "trunk"] = layer.kernel_size[0] if layer.weights else "separable"
-    return sizes
+        if layer.name == "encoder.shrink":  # MobileNetV3's has a fixed kernel, the separable trunk's resizes
+            return {"shrink": layer.kernel_size[0]} if layer.weights else {"trunk": "separable"}
+    return {}
 
 
 def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:

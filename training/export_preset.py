@@ -66,7 +66,7 @@ def to_grid(model: Any) -> None:
         if not layer.weights or getattr(layer, "kernel", None) is None:
             continue
         kernel, *rest = layer.get_weights()
-        depthwise = kernel.ndim == 4 and kernel.shape[-1] == 1 and type(layer).__name__ == "DepthwiseConv2D"
+        depthwise = type(layer).__name__ == "DepthwiseConv2D"
         others = tuple(axis for axis in range(kernel.ndim) if axis != (2 if depthwise else kernel.ndim - 1))
         step = np.maximum(np.abs(kernel).max(others, keepdims=True), 1e-12) / LEVELS
         layer.set_weights([(np.round(kernel / step) * step).astype(np.float32), *rest])
