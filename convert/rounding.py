@@ -74,7 +74,7 @@ class _Kernel:
 
 
 def rounded(network: Network, images: np.ndarray) -> Network:
-    """The network with its large kernels on an 8-bit grid; itself where it has no builder.
+    """The network with its large kernels on an 8-bit grid; itself where it has no builder or no large kernel.
 
     Args:
         network: the float network; its weights are not changed.
@@ -84,6 +84,8 @@ def rounded(network: Network, images: np.ndarray) -> Network:
     if model is None:
         return network
     kernels = list(_kernels(model))
+    if not kernels:
+        return network
     for kernel, covariance, mean in _statistics(model, kernels, images):
         weights = kernel.folded
         found = nearest(weights) if covariance is None else descend(weights, covariance)

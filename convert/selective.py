@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.biases import narrow_biases
 from convert.quiet import silent
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
@@ -116,14 +117,14 @@ def _quantised(content: bytes, prepare: Callable[[Any, Any, Any], None]) -> byte
         path.write_bytes(content)
         work = quantizer.Quantizer(str(path))
         prepare(work, qtyping, recipe)
-        return inlined(bytes(work.quantize().quantized_model))
+        return _mended(bytes(work.quantize().quantized_model))
 
 
-def inlined(content: bytes) -> bytes:
-    """The file with its buffers inside the flatbuffer.
+def _mended(content: bytes) -> bytes:
+    """A file of litert-quantizer with its buffers inside the flatbuffer, and biases as narrow as their kernels.
 
-    litert-quantizer puts them behind it, where a metadata writer that packs the flatbuffer anew loses them ("Constant
-    buffer 2 specified an out of range offset").
+    It puts buffers behind the flatbuffer, where a metadata writer that packs that anew loses them ("Constant buffer 2
+    specified an out of range offset"). About biases see :mod:`convert.biases`.
     """
     import flatbuffers
     from tensorflow.lite.python import schema_py_generated as schema
@@ -133,6 +134,7 @@ def inlined(content: bytes) -> bytes:
         if buffer.offset > 1:  # 0 and 1 mean "inside"
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
+    narrow_biases(model)
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -28,7 +28,7 @@ from emoca_tf.capture.bundle import Bundle  # noqa: E402
 from emoca_tf.errors import UserError  # noqa: E402
 
 ASSETS = DEMO / "app" / "src" / "main" / "assets" / "bundle"
-WORTH_SAYING = ("pictures compared", "bytes allocated", "golden outputs", " refused", " tests ", "Failures", "=> ")
+WORTH_SAYING = ("pictures compared", "bytes allocated", "golden outputs", "plain kernels", " refused", " tests ", "Failures", "=> ")
 
 
 def prove(folder: Path, video: str | None, slow: bool) -> bool:

@@ -1,6 +1,7 @@
 """The phone's engine on a JDK: golden vectors, real runtime, same numbers as Python; its tools; its fixtures' freshness."""
 
 import hashlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,10 @@ def test_engine_on_the_jvm(bundle_folder, seen_by_python, capsys):
     assert " 0 tests failed" in done.stdout
     assert " 0 tests skipped" in done.stdout
     assert " 0 tests aborted" in done.stdout
+    left = re.findall(r"^operations that XNNPACK leaves to the plain kernels: (.*)$", done.stdout, re.MULTILINE)
+    assert len(left) == 1
+    for stage in ("detector", "pose", "shape", "expression", "readout"):
+        assert f"{stage}=0" in left[0], left[0]
 
 
 @needs_jdk

@@ -102,6 +102,11 @@ def test_the_file_holds_the_rounded_kernels_and_small_ones_in_half_precision():
     assert "float16" in kinds  # the depthwise kernels
 
 
+def test_a_network_of_small_kernels_stays_as_it_is():
+    network = helpers.tiny_network()
+    assert rounded(network, helpers.face_images()[:4]) is network
+
+
 def test_a_network_without_builder_stays_as_it_is():
     network = replace(helpers.tiny_network(), build=None)
     assert rounded(network, helpers.face_images()[:4]) is network

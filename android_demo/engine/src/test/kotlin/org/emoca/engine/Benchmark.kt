@@ -38,7 +38,8 @@ private fun camera() {
 }
 
 private fun engine(bundle: Bundle, image: RgbImage, title: String, settings: EngineSettings) {
-    FaceEngine.open(bundle, InterpreterRuntime(threads = 1), settings).use { engine ->
+    val runtime = InterpreterRuntime(threads = 1)
+    FaceEngine.open(bundle, runtime, settings).use { engine ->
         repeat(ROUNDS) { engine.process(image, it / 30.0) }
         val times = Array(Stage.values().size) { LongArray(ROUNDS) }
         var found = 0
@@ -47,7 +48,7 @@ private fun engine(bundle: Bundle, image: RgbImage, title: String, settings: Eng
             if (result.found) found++
             for (stage in Stage.values()) times[stage.ordinal][round] = result.nanos(stage)
         }
-        println("\n$title: a face in $found of $ROUNDS")
+        println("\n$title: a face in $found of $ROUNDS; XNNPACK leaves ${runtime.left} operations to the plain kernels")
         println("stage         median ms  least ms")
         for (stage in Stage.values()) println("%-12s  %s".format(stage.name.lowercase(), line(times[stage.ordinal])))
         println("allocated a frame: ${Allocations.perCall(ROUNDS) { engine.process(image, (2 * ROUNDS + it) / 30.0) }} bytes")

@@ -40,6 +40,9 @@ internal class InterpreterRunner(private val content: ByteBuffer, threads: Int, 
     override val inputs: List<TensorSpec>
     override val outputs: List<TensorSpec>
 
+    /** Operations that XNNPACK leaves to the plain kernels. */
+    val left: Int
+
     /** Whether XNNPACK computes any of the network. */
     val delegated: Boolean
 
@@ -49,7 +52,9 @@ internal class InterpreterRunner(private val content: ByteBuffer, threads: Int, 
             signature = signature()
             val status = signature?.AllocateTensors() ?: interpreter.AllocateTensors()
             if (status != kTfLiteOk) throw ModelException("the runtime cannot allocate the network's tensors")
-            delegated = isDelegated()
+            val kinds = kinds()
+            left = kinds.count { it != DELEGATE }
+            delegated = left < kinds.size
             inputs = inputTensors().map { (name, tensor) -> described(IN, name, tensor) }
             outputs = outputTensors().map { (name, tensor) -> described(OUT, name, tensor) }
         } catch (error: ModelException) {
@@ -88,11 +93,11 @@ internal class InterpreterRunner(private val content: ByteBuffer, threads: Int, 
         return if (keys.size() == 1L) interpreter.GetSignatureRunner(keys.get(0).string) else null
     }
 
-    private fun isDelegated(): Boolean {
+    /** Name of every step of the plan: [DELEGATE] for a group of operations, null for an operation by itself. */
+    private fun kinds(): List<String?> {
         val plan = interpreter.execution_plan()
-        return (0 until plan.limit()).any { at ->
-            val custom = interpreter.node_and_registration(plan.get(at)).second().custom_name()
-            custom != null && !custom.isNull && custom.string == DELEGATE
+        return List(plan.limit().toInt()) { at ->
+            interpreter.node_and_registration(plan.get(at.toLong())).second().custom_name()?.takeUnless(Pointer::isNull)?.string
         }
     }
 

@@ -16,12 +16,19 @@ import java.nio.ByteBuffer
 class InterpreterRuntime(private val threads: Int = fastCores(), private val accelerated: Boolean = true) : TensorRuntime {
     private var whole = accelerated
 
+    /** Operations of the networks opened so far that XNNPACK leaves to the plain kernels: slow ones, if they are convolutions. */
+    var left = 0
+        private set
+
     /** What computes; it says so if a network was opened of which XNNPACK takes nothing. */
     override val name: String
         get() = "${if (whole) "XNNPACK CPU" else "CPU without XNNPACK"} × $threads"
 
     override fun open(model: ByteBuffer): TensorRunner = try {
-        InterpreterRunner(model, threads, accelerated).also { whole = whole && it.delegated }
+        InterpreterRunner(model, threads, accelerated).also {
+            whole = whole && it.delegated
+            left += it.left
+        }
     } catch (error: LinkageError) { // no native library for this processor
         throw ModelException("TensorFlow Lite cannot be loaded: ${error.message.orEmpty().lineSequence().first().take(160)}", error)
     }
