@@ -98,7 +98,7 @@ class LiveSessionTest {
         assertEquals(Situation.BUNDLE_DAMAGED, moment.situation())
     }
 
-    /** The bundle's photo as a camera would give it, turned by 90 degrees; then a black picture. */
+    /** The bundle's photo as a camera would give it, turned by 90 degrees; then a dark and a grey picture. */
     @Test fun aFaceComesAndGoes() {
         val running = start(FolderSource(folder()))
         val facts = checkNotNull(prepared.poll(120, TimeUnit.SECONDS)) { "not prepared: ${moment.situation()}" }
@@ -121,8 +121,10 @@ class LiveSessionTest {
             RecordingFiles.write(recording, File(it), running.shape(), facts.head, facts.weights)
         }
         // A followed face may be hidden for a moment: it is looked for again every ten frames, three times.
-        val left = (1..20).firstOrNull { !show(feed) { frame -> black(frame) }.found }
+        val left = (1..20).firstOrNull { !show(feed) { frame -> grey(frame, 8) }.found }
         assertTrue(left != null, "a black picture still shows a face")
+        assertEquals(Situation.TOO_DARK, moment.situation())
+        assertTrue(!show(feed) { frame -> grey(frame, 140) }.found)
         assertEquals(Situation.NO_FACE, moment.situation())
     }
 
@@ -164,8 +166,8 @@ class LiveSessionTest {
         return checkNotNull(feed.scenes.take(60_000)) { "no scene: ${moment.situation()}" }
     }
 
-    private fun black(frame: CameraFrame) {
-        frame.luma.fill(0)
+    private fun grey(frame: CameraFrame, luma: Int) {
+        frame.luma.fill(luma.toByte())
         frame.blue.fill(-128)
         frame.red.fill(-128)
     }

@@ -81,6 +81,8 @@ class ScreenTest {
         assertEquals(Situation.STARTING, moment.situation())
         moment.faces = 0
         assertEquals(Situation.NO_FACE, moment.situation())
+        moment.dark = true
+        assertEquals(Situation.TOO_DARK, moment.situation())
         moment.faces = 3
         moment.following = true
         assertEquals(Situation.SEVERAL_FACES, moment.situation())

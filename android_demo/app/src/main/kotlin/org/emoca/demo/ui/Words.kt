@@ -13,6 +13,7 @@ class Words(private val resources: Resources) {
             Situation.STARTING -> R.string.situation_starting
             Situation.LOOKING -> R.string.situation_looking
             Situation.NO_FACE -> R.string.situation_no_face
+            Situation.TOO_DARK -> R.string.situation_too_dark
             Situation.SEVERAL_FACES -> R.string.situation_several_faces
             Situation.PAUSED -> R.string.situation_paused
             Situation.CALIBRATING -> R.string.situation_calibrating

@@ -30,6 +30,13 @@ class CameraFrame(val width: Int, val height: Int) {
     val uprightWidth get() = if (rotation % 180 == 0) width else height
     val uprightHeight get() = if (rotation % 180 == 0) height else width
 
+    /** Mean of every 61st pixel's luma, 0..255. */
+    fun brightness(): Int {
+        var sum = 0
+        for (at in luma.indices step SAMPLED) sum += luma[at].toInt() and 0xff
+        return sum / ((luma.size + SAMPLED - 1) / SAMPLED)
+    }
+
     /** Become a copy of a frame of the same size. */
     fun set(other: CameraFrame) {
         System.arraycopy(other.luma, 0, luma, 0, luma.size)
@@ -44,6 +51,11 @@ class CameraFrame(val width: Int, val height: Int) {
     fun pointAt(holder: YuvFrame): YuvFrame {
         val half = width / 2
         return holder.set(width, height, lumaView, width, 1, blueView, redView, half, 1)
+    }
+
+    private companion object {
+        /** No divisor of usual widths, so that samples do not stand in columns. */
+        const val SAMPLED = 61
     }
 }
 

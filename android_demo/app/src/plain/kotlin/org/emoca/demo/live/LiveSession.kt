@@ -210,6 +210,7 @@ class LiveSession(
         converter.convert(frame.pointAt(yuv), frame.rotation, false, picture)
         val result = engine.process(picture, frame.timestamp * 1e-9)
         note(engine, result, System.nanoTime() - began)
+        moment.dark = !result.found && frame.brightness() < DARK
         publish(feed, frame, result)
         listener.changed()
     }
@@ -254,5 +255,8 @@ class LiveSession(
         const val PATIENCE = 100L
         const val CALIBRATION_FRAMES = 40
         const val CALM = 0.1f
+
+        /** Mean luma below which a picture without a face is said to be too dark for one. */
+        const val DARK = 32
     }
 }

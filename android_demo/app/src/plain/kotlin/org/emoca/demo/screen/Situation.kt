@@ -5,6 +5,7 @@ enum class Situation {
     STARTING,
     LOOKING,
     NO_FACE,
+    TOO_DARK,
     SEVERAL_FACES,
     PAUSED,
     CALIBRATING,
@@ -36,10 +37,13 @@ class Moment {
     /** A face is being followed. */
     @Volatile var following = false
 
+    /** No face is seen, and the picture is dark. */
+    @Volatile var dark = false
+
     fun situation(): Situation = obstacle ?: when {
         paused -> Situation.PAUSED
         faces < 0 -> Situation.STARTING
-        !following -> Situation.NO_FACE
+        !following -> if (dark) Situation.TOO_DARK else Situation.NO_FACE
         calibrating -> Situation.CALIBRATING
         faces > 1 -> Situation.SEVERAL_FACES
         else -> Situation.LOOKING
