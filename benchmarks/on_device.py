@@ -18,8 +18,8 @@ import click
 from convert.benchmark import device, latency
 from emoca_tf.capture.bundle import Bundle
 
-PATH = ("detector", "pose", "expression", "head", "readout")
-HEADS = ("head", "head_small")
+PATH = ("detector", "pose", "pose_shape", "expression", "head", "readout")
+"""A bundle has ``pose``, or ``pose_shape`` where one network tells both."""
 
 
 @click.command()
@@ -58,10 +58,8 @@ def _ratios(ms: dict[str, float]) -> None:
     show("expression / MediaPipe landmark", ms["expression"] / ms["mp landmark"], 1.5)
     peers = [name for name in ("detector", "mp landmark", "mp blendshapes") if name in ms]
     base = sum(ms[name] for name in peers)
-    for head in HEADS:
-        if head in ms:
-            mine = [head if name == "head" else name for name in PATH if name in ms or name == "head"]
-            show(f"({' + '.join(mine)}) / ({' + '.join(peers)})", sum(ms[name] for name in mine) / base, 2.0)
+    mine = [name for name in PATH if name in ms]
+    show(f"({' + '.join(mine)}) / ({' + '.join(peers)})", sum(ms[name] for name in mine) / base, 2.0)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
+from convert.compatibility import RUNTIMES, SHIPPED
 from emoca_tf.cli import run
 
-NETWORKS = ("expression", "pose", "shape", "coarse", "head", "head_small", "emotion", "readout", "detail_encoder",
-            "detail")  # fmt: skip
+NETWORKS = ("expression", "pose", "shape", "pose_shape", "coarse", "head", "head_small", "emotion", "readout",
+            "detail_encoder", "detail")  # fmt: skip
 RECIPE_NAMES = ("auto", "float32", "float16", "int8-weights", "dynamic", "int8", "int16x8", "int8-qat", "mixed")
 
 
@@ -28,18 +29,21 @@ RECIPE_NAMES = ("auto", "float32", "float16", "int8-weights", "dynamic", "int8",
               help="What to convert; may be repeated (default: all).")  # fmt: skip
 @click.option("--recipe", "recipes", multiple=True, type=click.Choice(RECIPE_NAMES),
               help="How; may be repeated (default: by network).")  # fmt: skip
-@click.option("--data", default="synthetic", show_default=True, help="Calibration: synthetic, shards, or a folder.")
+@click.option("--data", default="synthetic", show_default=True,
+              help="Calibration: synthetic, a folder (shards, photographs), or kind:path (packed:/x/mux).")  # fmt: skip
 @click.option("--data-count", default=128, show_default=True, type=click.IntRange(1), help="Calibration pictures.")
-@click.option("--judge-data", multiple=True, help="Faces to judge on; may be repeated (default: synthetic).")
+@click.option("--judge-data", multiple=True, help="Faces to judge on, as --data; may be repeated (default: synthetic).")
 @click.option("--judge-count", default=200, show_default=True, type=click.IntRange(2), help="Faces of each.")
 @click.option("--io", "io_type", default="float32", show_default=True, type=click.Choice(("float32", "int8")))
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 256), help="Static batch size.")
 @click.option("--qat-steps", default=150, show_default=True, type=click.IntRange(1), help="Steps of int8-qat.")
+@click.option("--runtime", default=SHIPPED, show_default=True, type=click.Choice(tuple(RUNTIMES)),
+              help="TFLite release of the app; files that it does not know go into no bundle.")  # fmt: skip
 @click.option("--head", default="default", show_default=True, help="Head model file (.npz).")
 def command(tflite: bool, inspect_file: bool, compare: bool, benchmark: bool, arguments: tuple[str, ...], output: Path,
             bundle: Path | None, networks: tuple[str, ...], recipes: tuple[str, ...], data: str, data_count: int,
-            judge_data: tuple[str, ...], judge_count: int, io_type: str, batch: int, qat_steps: int, head: str
-            ) -> None:  # fmt: skip
+            judge_data: tuple[str, ...], judge_count: int, io_type: str, batch: int, qat_steps: int,
+            runtime: str, head: str) -> None:  # fmt: skip
     """Make files for phones, and judge, inspect, compare and time them.
 
     \b
@@ -71,7 +75,7 @@ def command(tflite: bool, inspect_file: bool, compare: bool, benchmark: bool, ar
 
     convert_command(
         Request(arguments[0] if arguments else "default", output, bundle, networks, recipes, data, data_count,
-                judge_data or ("synthetic",), judge_count, io_type == "int8", batch, qat_steps, head)
+                judge_data or ("synthetic",), judge_count, io_type == "int8", batch, qat_steps, head, runtime)
     )  # fmt: skip
 
 

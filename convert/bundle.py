@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convert.heads import decimated
+from convert.heads import small_mesh
 from convert.jobs import Result, Workshop
 from convert.networks import Network
 from emoca_tf import __version__
@@ -24,8 +24,12 @@ from emoca_tf.io.images import read_image
 from emoca_tf.io.mesh import staged_folder
 
 DETECTOR = "models/face_detector.tflite"
-ENCODERS = ({"pose", "shape", "expression"}, {"coarse", "expression"})
+ENCODERS = ({"pose_shape", "expression"}, {"pose", "shape", "expression"}, {"coarse", "expression"})
 GOLDEN_PHOTO = "sample:astronaut"
+LEVEL = 1 / 255
+THUMB = 8
+"""Every so many rows and columns of the golden crop are stored: enough to tell where and how it was cut."""
+SUFFIXES = {np.dtype(kind): suffix for kind, suffix in (("f4", "f32"), ("i4", "i32"), ("u2", "u16"), ("u1", "u8"))}
 
 
 class _Folder:
@@ -44,13 +48,35 @@ class _Folder:
         self.files[name] = entry
         return name
 
-    def add_array(self, name: str, file: str, values: np.ndarray, licence: str) -> None:
-        """An array, little-endian and row by row."""
-        values = np.ascontiguousarray(values)
-        if values.dtype not in (np.float32, np.int32, np.uint8):
-            raise ValueError(f"{name}: arrays of a bundle are float32, int32 or uint8, not {values.dtype}")
-        self.add(file, values.astype(values.dtype.newbyteorder("<")).tobytes(), licence)
-        self.arrays[name] = {"file": file, "dtype": values.dtype.newbyteorder("<").str, "shape": list(values.shape)}
+    def add_array(self, name: str, stem: str, values: np.ndarray, licence: str) -> None:
+        """An array, little-endian and row by row; its type becomes the suffix of the file.
+
+        Indices take two bytes if that is enough for them.
+        """
+        if values.dtype == np.int32 and values.size and values.min() >= 0 and values.max() < 1 << 16:
+            values = values.astype(np.uint16)
+        if values.dtype not in SUFFIXES:
+            raise ValueError(f"{name}: arrays of a bundle are float32, int32, uint16 or uint8, not {values.dtype}")
+        stored = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+        file = self.add(f"{stem}.{SUFFIXES[values.dtype]}", stored.tobytes(), licence)
+        self.arrays[name] = {"file": file, "dtype": stored.dtype.str, "shape": list(stored.shape)}
+
+    def add_levels(self, name: str, values: np.ndarray, scale: float, offset: float, licence: str) -> None:
+        """An array of real numbers that are ``offset + scale * level`` with levels of 8 bits."""
+        self.add_array(name, name, np.round((values - offset) / scale).astype(np.uint8), licence)
+        self.arrays[name] |= {"scale": scale, "offset": offset}
+
+
+def chosen(networks: Mapping[str, Network], asked: Sequence[str]) -> list[str]:
+    """Which networks a bundle holds: all that were asked for by name, else those that an app runs.
+
+    The small mesh consists of vertices of the whole head, and a read-out of the codes tells the emotion without another
+    look at the picture.
+    """
+    if asked and "all" not in asked:
+        return list(networks)
+    spare = {"head_small"} | ({"emotion"} if "readout" in networks else set())
+    return [name for name in networks if name not in spare]
 
 
 def write_bundle(folder: Path, workshop: Workshop, kept: Mapping[str, Result], networks: Mapping[str, Network]) -> None:
@@ -67,7 +93,7 @@ def write_bundle(folder: Path, workshop: Workshop, kept: Mapping[str, Result], n
     """
     if not any(needed <= kept.keys() for needed in ENCODERS) or "head" not in kept:
         raise UserError(
-            f"a bundle needs pose, shape, expression and head (or coarse, expression and head); "
+            f"a bundle needs head, expression, and pose_shape, pose and shape, or coarse; "
             f"{workshop.source.origin} gave {', '.join(kept)}"
         )
     for result in kept.values():
@@ -81,8 +107,8 @@ def write_bundle(folder: Path, workshop: Workshop, kept: Mapping[str, Result], n
             path = f"models/{name}.tflite"
             stages[name] = files.add(path, result.content, workshop.licence(networks[name]))
             files.add(f"models/{name}.json", json.dumps(result.description, indent=1).encode(), "Apache-2.0")
-        _add_head(files, head, small="head_small" in kept)
-        files.add_array("anchors", "detector/anchors.f32", blazeface.anchors(), "Apache-2.0")
+        _add_head(files, head)
+        files.add_array("anchors", "detector/anchors", blazeface.anchors(), "Apache-2.0")
         manifest = _manifest(workshop, files, stages)
         _write(staged, manifest)
         golden = add_golden(files, Bundle(staged))
@@ -107,14 +133,15 @@ def detector_bytes() -> bytes:
     return path.read_bytes()
 
 
-def _add_head(files: _Folder, head: HeadModel, small: bool) -> None:
+def _add_head(files: _Folder, head: HeadModel) -> None:
     licence = head.licence or "unknown"
-    files.add_array("triangles", "head/triangles.i32", head.f.astype(np.int32), licence)
+    files.add_array("triangles", "head/triangles", head.f.astype(np.int32), licence)
     if head.uv is not None and head.uv_faces is not None:
-        files.add_array("uv", "head/uv.f32", head.uv.astype(np.float32), licence)
-        files.add_array("uv_triangles", "head/uv_triangles.i32", head.uv_faces.astype(np.int32), licence)
-    if small:
-        files.add_array("small_triangles", "head/small_triangles.i32", decimated(head).f, licence)
+        files.add_array("uv", "head/uv", head.uv.astype(np.float32), licence)
+        files.add_array("uv_triangles", "head/uv_triangles", head.uv_faces.astype(np.int32), licence)
+    vertices, triangles = small_mesh(head)
+    files.add_array("small_vertices", "head/small_vertices", vertices.astype(np.int32), licence)
+    files.add_array("small_triangles", "head/small_triangles", triangles, licence)
 
 
 def _manifest(workshop: Workshop, files: _Folder, stages: Mapping[str, str]) -> dict[str, Any]:
@@ -148,25 +175,37 @@ def _write(folder: Path, manifest: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(json.dumps(manifest | {"digest": digest(manifest)}, indent=1))
 
 
-def add_golden(files: _Folder, bundle: Bundle) -> list[dict[str, Any]]:
-    """Input and output of every stage on one photo, as the loader computes them; arrays named ``golden/...``."""
-    licence = "public domain (NASA) and Apache-2.0"
+def golden_photo(bundle: Bundle) -> np.ndarray:
+    """``[224, 224, 3]`` uint8: the sample photo as the networks see it, a photo with a face as well as a crop."""
     photo = read_image(GOLDEN_PHOTO)
+    return np.asarray(np.round(bundle.detect(photo)[0].crop().apply(photo) / LEVEL), np.uint8)
+
+
+def add_golden(files: _Folder, bundle: Bundle) -> list[dict[str, Any]]:
+    """Input and output of every stage on one small photo, as the loader computes them; arrays named ``golden/...``.
+
+    The same bytes are the photo in which a face is found and the crop that the networks look at.
+    """
+    licence = "public domain (NASA) and Apache-2.0"
+    photo = golden_photo(bundle)
     values, side, corner = blazeface.prepare(photo)
     detected = bundle.model("detector")({"input": values})
-    faces = blazeface.decode(detected["regressors"], detected["classificators"], side, corner)
-    shot = bundle.look(photo, faces[0])
+    face = blazeface.decode(detected["regressors"], detected["classificators"], side, corner)[0]
+    files.add_levels("golden/image", photo * LEVEL, LEVEL, 0.0, licence)
+    files.arrays["golden/photo"] = {key: files.arrays["golden/image"][key] for key in ("file", "dtype", "shape")}
+    files.add_levels("golden/input", values, 2 * LEVEL, -1.0, licence)
+    image = np.float32(LEVEL) * photo[None]
+    codes = bundle.encode(image[0])
     records: list[dict[str, Any]] = []
-    stored: dict[int, tuple[str, np.ndarray]] = {}  # the array is kept, so that its id stays its own
+    keys = {id(photo): "golden/photo", id(image): "golden/image", id(values): "golden/input"}
+    kept: list[np.ndarray] = []  # an array that lives keeps its id
 
     def store(name: str, value: np.ndarray) -> str:
-        if id(value) not in stored:
-            key = f"golden/{name}"
-            kind = value.dtype if value.dtype in (np.float32, np.int32, np.uint8) else np.dtype(np.float32)
-            suffix = {"float32": "f32", "int32": "i32", "uint8": "u8"}[str(kind)]
-            files.add_array(key, f"{key}.{suffix}", value.astype(kind), licence)
-            stored[id(value)] = key, value
-        return stored[id(value)][0]
+        if id(value) not in keys:
+            keys[id(value)] = f"golden/{name}"
+            kept.append(value)
+            files.add_array(keys[id(value)], keys[id(value)], value.astype(np.float32), licence)
+        return keys[id(value)]
 
     def record(stage: str, inputs: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], within: float) -> None:
         records.append({
@@ -178,17 +217,15 @@ def add_golden(files: _Folder, bundle: Bundle) -> list[dict[str, Any]]:
 
     record("prepare", {"photo": photo}, {"input": values}, 1e-5)
     record("detector", {"input": values}, detected, 1e-3)
-    face = faces[0]
     found = {"box": np.array(face.box), "keypoints": face.keypoints, "score": np.array([face.score])}
     record("detection", detected, found, 1e-2)
-    record("crop", {"photo": photo, "box": found["box"]}, {"image": shot.image}, 2e-2)
+    thumb = face.crop().apply(photo)[::THUMB, ::THUMB]
+    record("crop", {"photo": photo, "box": found["box"]}, {"thumb": thumb}, 1e-5)
     for stage in bundle.manifest["stages"]:
         model: TFLiteModel = bundle.model(stage)
-        if stage == "detector":
-            continue
         if "image" in model.inputs:
-            record(stage, {"image": shot.image}, model({"image": shot.image[None]}), 1e-3)
-        elif all(hasattr(shot.codes, name) for name in model.inputs):
-            codes = {name: np.asarray(getattr(shot.codes, name), np.float32) for name in model.inputs}
-            record(stage, codes, model(codes), 1e-4)
+            record(stage, {"image": image}, model({"image": image}), 1e-3)
+        elif all(hasattr(codes, name) for name in model.inputs):
+            fed = {name: np.asarray(getattr(codes, name), np.float32) for name in model.inputs}
+            record(stage, fed, model(fed), 1e-4)
     return records

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from convert.heads import decimated, head_network
 from convert.networks import Network, Source
+from convert.tied import NAME, PARTS
 from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.errors import UserError
 
@@ -31,6 +32,8 @@ def collect(source: Source, wanted: Sequence[str] = ()) -> dict[str, Network]:
     if "all" in names:
         return found
     missing = names - found.keys()
+    if missing & set(PARTS) and NAME in found:
+        raise UserError(f"pose and shape encoder of {source.origin} have one trunk; ask for {NAME}")
     if missing:
         raise UserError(
             f"{source.origin} has no network {', '.join(sorted(missing))}; there are: {', '.join(sorted(found))}"

@@ -23,12 +23,16 @@ POSSIBLE = {
     "detail": AUTO[:-1],
 }  # fmt: skip
 """Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and 8-bit codes would be too coarse for the head."""
-_PICTURES = ("mixed", "int8-weights", "float16")
+_PICTURES = ("int8-weights", "float16")
 DEFAULT = {
     "encoder": _PICTURES, "detail_encoder": _PICTURES, "emotion": _PICTURES, "readout": ("float16",),
     "head": ("int8-weights", "float16"), "detail": ("int8", "int8-weights", "float16"),
 }  # fmt: skip
-"""Without ``--recipe`` the first of these that passes."""
+"""Without ``--recipe`` the first of these that passes.
+
+8-bit activations are not among them: what passes with them passes with 8-bit weights alone, which are as small, as fast
+as float and nearer to it. They are for processors that multiply 8-bit numbers faster, and for who asks for them.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Request:
     batch: int
     qat_steps: int
     head: str
+    runtime: str
 
 
 def convert_command(request: Request) -> None:
@@ -58,13 +63,14 @@ def convert_command(request: Request) -> None:
     """
     from emoca_tf.flame.head import HeadModel
 
+    if request.bundle is not None and (request.batch != 1 or request.integer_io):
+        raise UserError("a bundle holds files for one face at a time with float32 inputs; leave out --batch and --io")
     for folder in filter(None, (request.output, request.bundle)):
         if folder.exists() and not folder.is_dir():
             raise UserError(f"{folder} is a file; give a folder for the results")
     with silent():  # TensorFlow's native libraries log while they load, whatever the log level
         from convert import report
         from convert.collection import collect
-        from convert.compatibility import ANDROID
         from convert.jobs import Settings, Workshop, choose, write
         from convert.networks import load_source
     source = load_source(request.model, HeadModel.load(request.head))
@@ -72,7 +78,7 @@ def convert_command(request: Request) -> None:
     settings = Settings(
         calibration=request.data, calibration_count=request.data_count, judge=request.judge_data,
         judge_count=request.judge_count, batch=request.batch, integer_io=request.integer_io,
-        qat_steps=request.qat_steps,
+        qat_steps=request.qat_steps, runtime=request.runtime,
     )  # fmt: skip
     click.echo(f"weights: {source.origin} ({source.family}); head: {source.head.name}")
     if "readout" not in source.networks:
@@ -83,7 +89,7 @@ def convert_command(request: Request) -> None:
     results: list[Result] = []
     with tqdm(networks.values(), desc="converting", unit="network", leave=False) as bar:
         for network in bar:
-            results += _attempts(workshop, network, request.recipes, bar)
+            results += _attempts(workshop, network, _recipes(request, network.kind), bool(request.recipes), bar)
     workshop.time(results)
     automatic = "auto" in request.recipes or not request.recipes
     for name in networks:
@@ -105,23 +111,25 @@ def convert_command(request: Request) -> None:
             click.echo(f"{name}: {recipe} is the fastest that passes")
     click.echo(f"{request.output}: files, parity.json, parity.html")
     if request.bundle is not None:
+        from convert.bundle import chosen as bundled
         from convert.bundle import write_bundle
 
-        absent = networks.keys() - kept.keys()
+        names = bundled(networks, request.networks)
+        absent = set(names) - kept.keys()
         if absent:
             raise UserError(f"no bundle: no file of {', '.join(sorted(absent))} passes the gates and runs in TFLite "
-                            f"{ANDROID}; see {request.output / 'parity.html'}")  # fmt: skip
-        write_bundle(request.bundle, workshop, kept, networks)
+                            f"{request.runtime}; see {request.output / 'parity.html'}")  # fmt: skip
+        write_bundle(request.bundle, workshop, {name: kept[name] for name in names}, networks)
         click.echo(f"{request.bundle}: bundle; try: emoca-tf capture --bundle {request.bundle} sample:astronaut -o out")
     failed = [r for r in results if not r.passed]
     _require({f"{r.network} {r.recipe}" for r in failed} if not automatic else networks.keys() - kept.keys(),
              request.output)  # fmt: skip
 
 
-def _attempts(workshop: Workshop, network: Network, asked: Sequence[str], bar: Any) -> list[Result]:
-    """Convert one network by the recipes asked for; without any, by its defaults until one passes."""
+def _attempts(workshop: Workshop, network: Network, recipes: Sequence[str], every: bool, bar: Any) -> list[Result]:
+    """Convert one network by every recipe, or by one after the other until one passes."""
     made: list[Result] = []
-    for recipe in _recipes(asked, network.kind):
+    for recipe in recipes:
         what = f"{network.name} {recipe}"
         bar.set_postfix_str(what)
 
@@ -129,16 +137,17 @@ def _attempts(workshop: Workshop, network: Network, asked: Sequence[str], bar: A
             bar.set_postfix_str(f"{what}, step {done}/{total}, loss {loss:.4f}")
 
         made.append(workshop.make(network, recipe, learning))
-        if not asked and made[-1].passed:
+        if not every and made[-1].passed:
             break
     return made
 
 
-def _recipes(asked: Sequence[str], kind: str) -> tuple[str, ...]:
+def _recipes(request: Request, kind: str) -> tuple[str, ...]:
     """Recipes to try; what a kind of network cannot have is replaced by its default."""
-    if "auto" in asked:
+    if "auto" in request.recipes:
         return POSSIBLE[kind]
-    return tuple(recipe for recipe in asked if recipe in POSSIBLE[kind]) or DEFAULT[kind]
+    default = ("int8",) if request.integer_io and "int8" in POSSIBLE[kind] else DEFAULT[kind]
+    return tuple(recipe for recipe in request.recipes if recipe in POSSIBLE[kind]) or default
 
 
 def _require(failed: set[str], folder: Path) -> None:

@@ -43,7 +43,8 @@ def load_faces(where: str, count: int, seed: int, head: HeadModel | None = None)
     """Read or draw crops.
 
     Args:
-        where: ``synthetic``, a folder of shards (``training/datasets/prepare.py``), or a folder of photographs.
+        where: ``synthetic``, a folder of shards (``training/datasets/prepare.py``), a folder of photographs, or
+            ``kind:path`` of a data set that training reads (``packed:/data/mux_dev``).
         count: how many; a folder may have fewer.
         seed: another seed gives other pictures.
         head: the head that synthetic pictures show; the default head if None.
@@ -79,7 +80,12 @@ def _source(where: str, count: int, seed: int, head: HeadModel | None) -> Any:
         return Synthetic(count, seed, head=head)
     path = Path(where)
     if not path.is_dir():
-        raise UserError(f"{where}: no such folder; give synthetic, shards or a folder of photographs")
+        if ":" in where:
+            from training.config import Config
+            from training.inputs import open_source
+
+            return open_source(where, Config(), seed)
+        raise UserError(f"{where}: no such folder; give synthetic, shards, a folder of photographs, or kind:path")
     if (path / "index.json").is_file():
         from training.datasets.shards import Shards
 

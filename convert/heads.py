@@ -10,7 +10,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from convert.blocks import BlockFlame, blocks, moving
 from convert.networks import Network
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.flame.layer import Flame
@@ -31,19 +33,22 @@ TURN = 0.1
 class _Posed(keras.layers.Layer):
     """The FLAME layer with its outputs by name, without those that the head does not have.
 
-    Its directions and codes are scaled against each other, see :func:`code_units`.
+    Its directions and codes are scaled against each other, see :func:`code_units`; with ``lean`` without those that
+    move nothing, see :mod:`convert.blocks`.
     """
 
-    def __init__(self, head: HeadModel, landmarks: bool, **kwargs: Any) -> None:
+    def __init__(self, head: HeadModel, landmarks: bool, lean: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = np.split(code_units(head), [head.n_shape])
         scaled = replace(head, shapedirs=(head.shapedirs * np.concatenate(self.units)).astype(np.float32))
-        self.flame, self.landmarks, self.built = Flame(scaled), landmarks, True
+        self.flame = BlockFlame(scaled, blocks(moving(head))) if lean else Flame(scaled)
+        self.landmarks, self.built = landmarks, True
 
     def call(self, codes: dict[str, Any]) -> dict[str, Any]:
         shape, exp = (codes[name] * (1 / unit) for name, unit in zip(("shape", "exp"), self.units, strict=True))
         out = self.flame(shape, exp, codes["pose"], eyelid=codes.get("eyelid"))
-        found = {"vertices": out.vertices}
+        lean = isinstance(self.flame, BlockFlame)
+        found = {"vertices": tf.gather(out.vertices, self.flame.place, axis=1) if lean else out.vertices}
         if self.landmarks:
             found |= {"landmarks": out.landmarks2d, "landmarks_mp": out.landmarks_mp}
         return {name: value for name, value in found.items() if value is not None}
@@ -82,26 +87,37 @@ def head_network(head: HeadModel, name: str = "head", landmarks: bool = True) ->
     sizes = {"shape": head.n_shape, "exp": head.n_exp, "pose": 6}
     if head.eyelids is not None:
         sizes["eyelid"] = 2
-    codes = {key: keras.Input((size,), name=key) for key, size in sizes.items()}
-    posed = _Posed(head, landmarks, name="flame")(codes)
-    model = keras.Model(list(codes.values()), posed, name=name)
+
+    def model(lean: bool) -> Any:
+        codes = {key: keras.Input((size,), name=key) for key, size in sizes.items()}
+        return keras.Model(list(codes.values()), _Posed(head, landmarks, lean, name="flame")(codes), name=name)
+
     meaning = {key: CODE_MEANING[key] for key in sizes}
-    return Network(name, model, "head", inputs=meaning, axes={"vertices": ("x", "y", "z")})
+    axes = {"vertices": ("x", "y", "z")}
+    return Network(name, model(lean=False), "head", inputs=meaning, axes=axes, lean=lambda: model(lean=True))
 
 
-def decimated(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> HeadModel:
-    """The head with fewer triangles, whose vertices are vertices of the whole head (so every direction stays exact).
+def small_mesh(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> tuple[np.ndarray, np.ndarray]:
+    """A mesh of fewer triangles between vertices of the head.
 
     Args:
         head: the head model.
-        triangles: about how many to keep.
+        triangles: about how many.
+
+    Returns:
+        ``[K]`` which vertices, ascending, and ``[T, 3]`` int32 triangles that name them by their place there.
     """
     import fast_simplification
 
     points, faces = fast_simplification.simplify(
         head.v_template.astype(np.float32), head.f.astype(np.int32), target_count=triangles
     )
-    kept, faces = _nearest(head.v_template, points, faces)
+    return _nearest(head.v_template, points, faces)
+
+
+def decimated(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> HeadModel:
+    """The head with the vertices of :func:`small_mesh` alone, so that every direction stays exact."""
+    kept, faces = small_mesh(head, triangles)
     values = {f.name: getattr(head, f.name) for f in fields(head)}
     regressor = head.J_regressor.astype(np.float64)
     values |= {

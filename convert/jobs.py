@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from convert import benchmark, metadata, parity, qat, trial
-from convert.compatibility import obstacles
+from convert import benchmark, metadata, parity, qat, scales, trial
+from convert.compatibility import SHIPPED, obstacles
 from convert.data import CALIBRATION_SEED, JUDGE_SEED, Faces, calibration, load_faces
 from convert.equalise import equalised
 from convert.export import CALIBRATED, convert
@@ -27,6 +27,8 @@ Say = Callable[[str], None]
 REJECTED = ".rejected"
 READERS = ("readout", "detail")
 """Kinds of networks that read what encoders write."""
+FLOAT_CODES = ("head", "readout")
+"""Kinds of networks whose codes stay float32 whatever ``integer_io`` says: in 8 bits they would be too coarse."""
 RANGE_FACES = 48
 """Calibration pictures that channels are equalised on."""
 
@@ -41,11 +43,12 @@ class Settings:
         judge: what to judge on, several; the faces are put together.
         judge_count: faces of each.
         batch: static batch of the files.
-        integer_io: 8-bit inputs and outputs.
+        integer_io: 8-bit inputs and outputs of the networks that see pictures.
         qat_steps: steps of the fine-tuning.
         qat_rate: its learning rate.
         qat_count: pictures it learns on.
         gates: limits of the judge.
+        runtime: TFLite release that an app has, see :mod:`convert.compatibility`.
     """
 
     calibration: str = "synthetic"
@@ -58,6 +61,7 @@ class Settings:
     qat_rate: float = 2e-5
     qat_count: int = 256
     gates: parity.Gates = field(default_factory=parity.Gates)
+    runtime: str = SHIPPED
 
 
 @dataclass
@@ -222,18 +226,23 @@ class Workshop:
         result.verdict = parity.judge(
             network, recipe, self.reference(network), result.found, self.geometry, emotion, s.gates
         )
-        result.operations, result.obstacles = benchmark.operations(result.content), obstacles(result.content)
+        result.operations = benchmark.operations(result.content)
+        result.obstacles = obstacles(result.content, s.runtime)
         return result
 
     def _content(self, network: Network, recipe: str, progress: qat.Progress | None) -> bytes:
         s = self.settings
         rows = calibration(self.calibration_inputs(network), s.batch) if recipe in CALIBRATED else None
+        if network.lean is not None:
+            network = replace(network, model=network.lean())
         if recipe in CALIBRATED and "image" in network.inputs:
             network = equalised(network, self.calibration_faces.images[:RANGE_FACES])
         if recipe == "int8-weights" and "image" in network.inputs:
             network = rounded(network, self.calibration_faces.images)
         if recipe != "int8-qat":
-            return convert(network, recipe, rows, s.batch, s.integer_io)
+            integer_io = s.integer_io and network.kind not in FLOAT_CODES
+            content = convert(network, recipe, rows, s.batch, integer_io)
+            return content if network.lean is None else scales.shared(content)
         if network.build is None or "image" not in network.inputs:
             raise UserError(f"{network.name} has no tf_keras twin, so it cannot be fine-tuned; use another recipe")
         tuned = qat.finetuned(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from convert.tied import joined
 from emoca_tf.emotion.default import default_network
 from emoca_tf.emotion.recognition import EXPRESSIONS, emotion_mobilenet, emotion_resnet50
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder, pose_encoder, shape_encoder
@@ -46,6 +47,8 @@ class Network:
         inputs: input name -> what it is.
         axes: output name -> the names along its last axis.
         labels: class names of an output ``expression``.
+        lean: makes the model that is converted in place of ``model``: the same outputs from fewer numbers. The judge
+            compares with ``model``.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Network:
     inputs: Mapping[str, str] = field(default_factory=lambda: {"image": IMAGE})
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    lean: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -226,7 +230,7 @@ def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
 
             found = readout_network(model, head) if name == "readout" else detail_network(model, head)
             networks[found.name] = found
-    return networks
+    return joined(networks, head.n_shape, sizes)
 
 
 def _resnet(name: str, model: Any, axes: Mapping[str, tuple[str, ...]], exp: int) -> dict[str, Network]:

@@ -44,6 +44,7 @@ def facts(workshop: Workshop, results: list[Result], chosen: dict[str, str]) -> 
         "calibration": {"origin": settings.calibration, "count": settings.calibration_count},
         "reference_device": reference_device(),
         "latency_device": f"{device()} (not a phone)",
+        "runtime": settings.runtime,
         "chosen": chosen,
         "networks": networks,
     }

@@ -95,18 +95,17 @@ def tiny_network() -> Network:
 
 @cache
 def tiny_source() -> Source:
-    """A whole trio of tiny networks; the camera looks at the head."""
-    found = {"expression": tiny_network()}
-    for name, sizes in (("pose", {"global": 3, "cam": 3}), ("shape", {"shape": 100, "tex": 50, "light": 27})):
-        image, x = tiny_trunk(keras)
-        outputs = {key: keras.layers.Dense(size, name=f"out.{key}")(x) for key, size in sizes.items()}
-        model = keras.Model(image, outputs, name=f"{name}_encoder")
-        adapt(model, face_images())
-        spread(model, face_images(), 0.1)
-        found[name] = Network(name, model, "encoder")
-    found["readout"] = tiny_readout()
-    camera = found["pose"].model.get_layer("out.cam")
+    """A whole set of tiny networks, pose and shape on one trunk; the camera looks at the head."""
+    image, x = tiny_trunk(keras)
+    sizes = {"global": 3, "cam": 3, "shape": 100, "tex": 50, "light": 27}
+    outputs = {key: keras.layers.Dense(size, name=f"out.{key}")(x) for key, size in sizes.items()}
+    model = keras.Model(image, outputs, name="pose_shape")
+    adapt(model, face_images())
+    spread(model, face_images(), 0.1)
+    camera = model.get_layer("out.cam")
     camera.set_weights([camera.get_weights()[0] * 0, np.array([9.0, 0, 0], np.float32)])
+    found = {"expression": tiny_network(), "pose_shape": Network("pose_shape", model, "encoder")}
+    found["readout"] = tiny_readout()
     return Source("mobilenet_v3", found, head(), "tiny test networks")
 
 

@@ -48,8 +48,7 @@ def write_inputs(bundle: Bundle, folder: Path) -> None:
     shot = bundle.look(photo, faces[0])
     if not shot.emotion:
         raise UserError(f"{bundle.folder} reads no emotion; convert with a model that has the emotion network")
-    small = "head_small" in bundle
-    vertices = bundle.decode(shot.codes, "head_small")["vertices"][0] if small else shot.vertices
+    vertices = shot.vertices[bundle.array("small_vertices")]
     logits = shot.emotion["expression"].astype(np.float64)
     shares = np.exp(logits - logits.max())
     emotion = [*(shares / shares.sum()), float(shot.emotion["valence"][0]), float(shot.emotion["arousal"][0])]
@@ -57,7 +56,7 @@ def write_inputs(bundle: Bundle, folder: Path) -> None:
     left, top = -shot.crop.matrix[:2, 2] / scale
     scene = [left, top, (shot.crop.size - 1) / scale, *shot.codes.cam[0], photo.shape[1], photo.shape[0]]
     vertices.astype("<f4").tofile(folder / "vertices.f32")
-    bundle.array("small_triangles" if small else "triangles").astype("<i4").tofile(folder / "triangles.i32")
+    bundle.array("small_triangles").astype("<i4").tofile(folder / "triangles.i32")
     np.array(scene, "<f4").tofile(folder / "scene.f32")
     np.array(emotion, "<f4").tofile(folder / "emotion.f32")
     photo.tofile(folder / "photo.rgb")

@@ -23,7 +23,7 @@ from emoca_tf.errors import UserError
 from emoca_tf.faces import blazeface
 from emoca_tf.faces.crop import CropTransform
 
-FORMAT = "emoca-tf bundle 1"
+FORMAT = "emoca-tf bundle 2"
 MANIFEST = "manifest.json"
 MAX_MANIFEST, MAX_FILE = 4 * 2**20, 512 * 2**20
 _NAME = re.compile(r"[a-z0-9_]+(/[a-zA-Z0-9_.-]+)+")
@@ -96,7 +96,9 @@ class Bundle:
         return self._models[stage]
 
     def array(self, name: str) -> np.ndarray:
-        """An array of the manifest (``triangles``, ``uv``, ``anchors``, ...) in its shape and type.
+        """An array of the manifest (``triangles``, ``uv``, ``anchors``, ...) in its shape.
+
+        Real numbers are float32, also where levels of 8 bits stand for them; indices are as they are stored.
 
         Raises:
             UserError: the bundle has no such array.
@@ -104,7 +106,10 @@ class Bundle:
         entry = self.manifest["arrays"].get(name)
         if entry is None:
             raise UserError(f"{self.folder} has no array '{name}'")
-        return np.frombuffer(self._content[entry["file"]], np.dtype(entry["dtype"])).reshape(entry["shape"])
+        stored = np.frombuffer(self._content[entry["file"]], np.dtype(entry["dtype"])).reshape(entry["shape"])
+        if "scale" not in entry:
+            return stored
+        return (stored * np.float64(entry["scale"]) + entry["offset"]).astype(np.float32)
 
     @property
     def axes(self) -> list[str]:
@@ -121,17 +126,19 @@ class Bundle:
         if "coarse" in self:
             codes = split(self.model("coarse")(batch)["codes"], self.manifest.get("code_sizes", COARSE_SIZES))
             return codes.replace(exp=self.model("expression")(batch)["exp"]).numpy()
-        pose, shape, expression = (self.model(stage)(batch) for stage in ("pose", "shape", "expression"))
+        found: dict[str, np.ndarray] = {}
+        for stage in ("pose_shape", "expression") if "pose_shape" in self else ("pose", "shape", "expression"):
+            found |= self.model(stage)(batch)
         return Codes(
-            shape=shape["shape"], tex=shape["tex"], exp=expression["exp"],
-            pose=np.concatenate([pose["global"], expression["jaw"]], 1), cam=pose["cam"],
-            light=shape["light"].reshape(-1, 9, 3), eyelid=expression["eyelid"],
+            shape=found["shape"], tex=found["tex"], exp=found["exp"],
+            pose=np.concatenate([found["global"], found["jaw"]], 1), cam=found["cam"],
+            light=found["light"].reshape(-1, 9, 3), eyelid=found["eyelid"],
         )  # fmt: skip
 
     def decode(self, codes: Codes, stage: str = "head") -> dict[str, np.ndarray]:
-        """Codes of one face -> ``vertices [1, V, 3]`` and landmarks, metres; ``head_small`` is the decimated mesh.
+        """Codes of one face -> ``vertices [1, V, 3]`` and landmarks, metres; another stage (``readout``): its outputs.
 
-        Any other stage that takes codes (``readout``) gives its own outputs.
+        The small mesh is ``vertices[:, array("small_vertices")]`` with the triangles ``small_triangles``.
         """
         model = self.model(stage)
         return model({name: np.asarray(getattr(codes, name)) for name in model.inputs})

@@ -100,8 +100,7 @@ class Flame(keras.layers.Layer):
         rotations = rodrigues(tf.reshape(full_pose, (-1, len(JOINTS), 3)))
         feature = tf.reshape(rotations[:, 1:] - tf.eye(3, dtype=pose.dtype), (-1, 9 * (len(JOINTS) - 1)))
         betas = tf.concat([shape, exp], 1)
-        # One product for blend shapes and pose correctives together: [B, S + E + 36] x [S + E + 36, 3 V].
-        posed = tf.concat([betas, feature], 1) @ tf.convert_to_tensor(c["directions"]) + c["template"]
+        posed = self._deform(tf.concat([betas, feature], 1)) + c["template"]
         joints = tf.reshape(betas @ tf.convert_to_tensor(c["joint_directions"]) + c["joint_template"], (-1, 5, 3))
         planes, posed_joints = self._skin(tf.reshape(posed, (batch, 3, -1)), joints, rotations)
         if eyelid is not None:
@@ -110,6 +109,10 @@ class Flame(keras.layers.Layer):
             planes += tf.reshape(eyelid @ tf.convert_to_tensor(c["eyelids"]), (batch, 3, -1))
         vertices = tf.transpose(planes, (0, 2, 1))
         return FlameOutput(vertices, posed_joints, *self._landmarks(vertices, rotations))
+
+    def _deform(self, codes: tf.Tensor) -> tf.Tensor:
+        """Identity, expression and pose feature ``[B, S + E + 36]`` -> offsets ``[B, 3 V]``, in one product."""
+        return codes @ tf.convert_to_tensor(self._constants["directions"])
 
     def _skin(self, planes: tf.Tensor, joints: tf.Tensor, rotations: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Linear blend skinning, ``v = sum_i w_i (R_i v + t_i)``.

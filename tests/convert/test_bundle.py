@@ -10,8 +10,9 @@ from pathlib import Path
 import helpers_convert as helpers
 import numpy as np
 import pytest
+import trimesh
 
-from convert.bundle import write_bundle
+from convert.bundle import chosen, write_bundle
 from convert.jobs import Result, Settings, Workshop
 from emoca_tf.capture.bundle import Bundle, capture_with_bundle, digest
 from emoca_tf.codes import Codes
@@ -41,14 +42,15 @@ def test_every_stage_repeats_its_golden_output(bundle_folder):
         if stage == "prepare":
             found = {"input": blazeface.prepare(inputs["photo"])[0]}
         elif stage == "detection":
-            photo = bundle.array("golden/prepare_in_photo")
+            photo = bundle.array("golden/photo")
             face = blazeface.decode(
                 inputs["regressors"], inputs["classificators"], float(max(photo.shape[:2])), (0, 0)
             )[0]
             found = {"box": np.array(face.box), "keypoints": face.keypoints, "score": np.array([face.score])}
         elif stage == "crop":
             face = blazeface.Detection(1.0, tuple(inputs["box"]), np.zeros((6, 2)))
-            found = {"image": face.crop().apply(inputs["photo"])}
+            cut = face.crop().apply(inputs["photo"])
+            found = {"thumb": cut[:: len(cut) // len(wanted["thumb"]), :: len(cut) // len(wanted["thumb"])]}
         else:
             model = bundle.model(stage)
             found = model({name: value.reshape(model.inputs[name][0]) for name, value in inputs.items()})
@@ -56,7 +58,8 @@ def test_every_stage_repeats_its_golden_output(bundle_folder):
         for name, value in wanted.items():
             assert np.abs(value).max() > 0
             np.testing.assert_allclose(found[name], value, atol=record["tolerance"], err_msg=f"{stage} {name}")
-    assert seen >= {"detector", "crop", "pose", "shape", "expression", "head", "head_small", "emotion", "readout"}
+    assert seen == {"prepare", "detection", "crop", *bundle.manifest["stages"]}
+    assert seen >= {"detector", "pose_shape", "expression", "head", "head_small", "emotion", "readout"}
 
 
 def test_a_bundle_gives_the_head_that_keras_gives(bundle_folder):
@@ -78,6 +81,34 @@ def test_a_bundle_gives_the_head_that_keras_gives(bundle_folder):
     np.testing.assert_allclose(found["landmarks"], posed.landmarks2d, atol=1e-5)
 
 
+def test_pose_and_shape_may_be_networks_of_their_own(copy):
+    image = helpers.face_images()[0]
+    expected = Bundle(copy).encode(image)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    file = manifest["stages"].pop("pose_shape")
+    manifest["stages"] |= {"pose": file, "shape": file}
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"digest": digest(manifest)}))
+    for name, value in expected.to_dict().items():
+        np.testing.assert_array_equal(getattr(Bundle(copy).encode(image), name), value, err_msg=name)
+
+
+def test_a_bundle_holds_what_an_app_runs_or_what_was_asked_for():
+    networks = dict.fromkeys(("pose_shape", "expression", "head", "head_small", "emotion", "readout"))
+    assert chosen(networks, []) == ["pose_shape", "expression", "head", "readout"]
+    assert chosen(networks, ["head", "emotion"]) == list(networks)
+    del networks["readout"]
+    assert chosen(networks, ["all"]) == ["pose_shape", "expression", "head", "emotion"]
+
+
+def test_whole_numbers_and_levels_come_back(bundle_folder):
+    bundle = Bundle(bundle_folder)
+    np.testing.assert_array_equal(bundle.array("triangles"), helpers.head().f)
+    photo, image = bundle.array("golden/photo"), bundle.array("golden/image")
+    assert (photo.dtype, image.dtype) == (np.uint8, np.float32)
+    np.testing.assert_allclose(image, photo / 255, atol=1e-7)
+    np.testing.assert_allclose(bundle.array("golden/input"), blazeface.prepare(photo)[0], atol=1e-6)
+
+
 def test_emotion_is_read_off_the_codes(bundle_folder):
     bundle = Bundle(bundle_folder)
     image = helpers.face_images()[0]
@@ -95,18 +126,23 @@ def test_a_file_that_phones_cannot_run_gives_no_bundle(tmp_path):
     source = helpers.tiny_source()
     workshop = Workshop(source, Settings(judge_count=4))
     kept = {name: Result(name, "dynamic", obstacles=["TFLite 2.16.1 does not know X"])
-            for name in ("expression", "pose", "shape", "head")}  # fmt: skip
+            for name in ("expression", "pose_shape", "head")}  # fmt: skip
     with pytest.raises(UserError, match="does not know X"):
         write_bundle(tmp_path / "bundle", workshop, kept, {})
     assert not (tmp_path / "bundle").exists()
 
 
-def test_small_mesh_is_whole(bundle_folder):
+def test_small_mesh_is_whole_and_its_vertices_are_the_head_s(bundle_folder):
     bundle = Bundle(bundle_folder)
-    count = bundle.model("head_small").outputs["vertices"][0][1]
-    triangles = bundle.array("small_triangles")
-    assert 300 < count < bundle.model("head").outputs["vertices"][0][1]
-    assert set(triangles.ravel()) == set(range(count))
+    vertices, triangles = bundle.array("small_vertices"), bundle.array("small_triangles")
+    assert 300 < len(vertices) < bundle.model("head").outputs["vertices"][0][1]
+    assert (np.diff(vertices.astype(int)) > 0).all()
+    assert set(triangles.ravel()) == set(range(len(vertices)))
+    template = helpers.head().v_template
+    whole = trimesh.Trimesh(template, bundle.array("triangles"), process=False)
+    small = trimesh.Trimesh(template[vertices], triangles, process=False)
+    np.testing.assert_allclose(small.bounds, whole.bounds, atol=5e-3)
+    assert small.area == pytest.approx(whole.area, rel=0.05)
 
 
 def test_capture_needs_no_tensorflow(bundle_folder, tmp_path):
@@ -137,7 +173,7 @@ def test_no_face_is_one_line(bundle_folder):
         capture_with_bundle(np.full((200, 200, 3), 128, np.uint8), bundle_folder)
 
 
-@pytest.mark.parametrize("name", ["models/expression.tflite", "models/face_detector.tflite", "head/triangles.i32"])
+@pytest.mark.parametrize("name", ["models/expression.tflite", "models/face_detector.tflite", "head/triangles.u16"])
 def test_cut_changed_and_missing_files_are_refused(copy, name):
     path = copy / name
     content = path.read_bytes()

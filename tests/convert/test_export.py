@@ -1,6 +1,7 @@
 """Files that come out of the converter: equal to the float network, described, and refused when they are bad."""
 
 import json
+from pathlib import Path
 
 import flatbuffers
 import helpers_convert as helpers
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from convert import metadata, parity, trial
-from convert.compatibility import obstacles
+from convert.compatibility import OLDEST, RUNTIMES, SHIPPED, obstacles
 from convert.data import calibration
 from convert.decoders import detail_network, readout_network
 from convert.export import convert
@@ -100,12 +101,20 @@ def test_integer_inputs_mean_the_same_numbers(expression, images):
     np.testing.assert_allclose(a, b, atol=0.02)
 
 
-def test_the_phones_runtime_knows_what_is_converted(expression):
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_phones_runtime_knows_what_is_converted(expression, runtime):
     for recipe in ("float32", "int8", "mixed"):
-        assert obstacles(helpers.converted(expression, recipe)) == []
-    assert obstacles(helpers.converted(head_network(helpers.head()), "float32")) == []
-    assert obstacles(half_weights(helpers.converted(head_network(helpers.head()), "float32"))) == []
-    assert any("8-bit weights by channel" in line for line in obstacles(helpers.converted(expression, "dynamic")))
+        assert obstacles(helpers.converted(expression, recipe), runtime) == []
+    assert obstacles(helpers.converted(head_network(helpers.head()), "float32"), runtime) == []
+    assert obstacles(half_weights(helpers.converted(head_network(helpers.head()), "float32")), runtime) == []
+    found = obstacles(helpers.converted(expression, "dynamic"), runtime)
+    assert any("8-bit weights by channel" in line for line in found) == (runtime == OLDEST)
+
+
+def test_the_runtime_that_is_checked_is_the_one_that_the_app_ships():
+    versions = (Path(__file__).parents[2] / "android_demo" / "tools" / "versions.tsv").read_text().splitlines()
+    coordinate = next(line.split("\t")[2] for line in versions if line.startswith("tensorflow-lite\t"))
+    assert coordinate.rpartition(":")[2].startswith(f"{SHIPPED}.")
 
 
 def test_a_newer_operation_is_an_obstacle(float_file):

@@ -26,30 +26,41 @@ class Bundle private constructor(
         manifest.stages[stage] ?: throw BundleException("$name has no stage '$stage'; there are: ${manifest.stages.keys.joinToString()}"),
     )
 
-    /** An array of 32-bit floats. @throws BundleException there is no such array. */
+    /** An array of real numbers: 32-bit floats, or the levels that stand for them. @throws BundleException there is no such array. */
     fun floats(array: String): FloatArray {
-        val values = content(entry(array, "<f4").file).asFloatBuffer()
-        return FloatArray(values.remaining()).also(values::get)
+        val entry = entry(array)
+        if (entry.scale == null) {
+            val values = content(entry.typed(array, "<f4").file).asFloatBuffer()
+            return FloatArray(values.remaining()).also(values::get)
+        }
+        val levels = content(entry.file)
+        return FloatArray(entry.size) { (entry.offset + entry.scale * (levels.get(it).toInt() and 255)).toFloat() }
     }
 
-    /** An array of 32-bit integers, such as `triangles`. @throws BundleException there is no such array. */
+    /** An array of whole numbers, such as `triangles`. @throws BundleException there is no such array. */
     fun ints(array: String): IntArray {
-        val values = content(entry(array, "<i4").file).asIntBuffer()
+        val entry = entry(array)
+        if (entry.dtype == "<u2") {
+            val values = content(entry.file).asShortBuffer()
+            return IntArray(entry.size) { values.get(it).toInt() and 65535 }
+        }
+        val values = content(entry.typed(array, "<i4").file).asIntBuffer()
         return IntArray(values.remaining()).also(values::get)
     }
 
     /** An array of bytes. @throws BundleException there is no such array. */
     fun bytes(array: String): ByteArray {
-        val values = content(entry(array, "|u1").file)
+        val values = content(entry(array).typed(array, "|u1").file)
         return ByteArray(values.remaining()).also(values::get)
     }
 
     fun hasArray(array: String): Boolean = array in manifest.arrays
 
-    private fun entry(array: String, dtype: String): ArrayEntry {
-        val entry = manifest.arrays[array] ?: throw BundleException("$name has no array '$array'")
-        if (entry.dtype != dtype) throw BundleException("$name: array '$array' is of type ${entry.dtype}, not $dtype")
-        return entry
+    private fun entry(array: String): ArrayEntry = manifest.arrays[array] ?: throw BundleException("$name has no array '$array'")
+
+    private fun ArrayEntry.typed(array: String, wanted: String): ArrayEntry {
+        if (dtype != wanted) throw BundleException("$name: array '$array' is of type $dtype, not $wanted")
+        return this
     }
 
     private fun content(file: String): ByteBuffer {

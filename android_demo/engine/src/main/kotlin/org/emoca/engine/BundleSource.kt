@@ -13,7 +13,7 @@ interface BundleSource {
     val name: String
 
     /**
-     * Open a file of the bundle by its name in the manifest, such as `models/pose.tflite`.
+     * Open a file of the bundle by its name in the manifest, such as `models/expression.tflite`.
      *
      * @throws IOException there is no such file, or it cannot be read.
      */

@@ -3,13 +3,18 @@ package org.emoca.engine
 import java.nio.FloatBuffer
 
 /**
- * Crop to codes: three networks `pose`, `shape` and `expression` (mobile), or `coarse` and `expression` (EMOCA).
+ * Crop to codes: networks `pose_shape` and `expression` (mobile; `pose` and `shape` where they have no trunk in common), or
+ * `coarse` and `expression` (EMOCA).
  *
  * @throws BundleException the bundle's networks do not make an encoder.
  */
 internal class FaceEncoder(bundle: Bundle, private val codes: Codes, opened: Runners) {
     /** The networks that look at the crop, in the order in which they run. */
-    val stages: List<String> = if ("coarse" in bundle) listOf("coarse", "expression") else listOf("pose", "shape", "expression")
+    val stages: List<String> = when {
+        "coarse" in bundle -> listOf("coarse", "expression")
+        "pose_shape" in bundle -> listOf("pose_shape", "expression")
+        else -> listOf("pose", "shape", "expression")
+    }
 
     private val runners: Array<TensorRunner>
     private val images: Array<FloatBuffer>
@@ -35,7 +40,7 @@ internal class FaceEncoder(bundle: Bundle, private val codes: Codes, opened: Run
     /**
      * Run the networks and gather their outputs in the codes.
      *
-     * @param withShape also the networks that only tell identity, colour and light.
+     * @param withShape also the network that only tells identity, colour and light, if there is one.
      * @return false where a network gave something that is not finite.
      */
     fun encode(withShape: Boolean): Boolean {
@@ -59,17 +64,22 @@ internal class FaceEncoder(bundle: Bundle, private val codes: Codes, opened: Run
             }
             found
         }
-        "pose" -> listOf(Link("global", 0, codes.pose, 0, 3), Link("cam", 0, codes.cam, 0, 3))
-        "shape" -> listOf(
-            Link("shape", 0, codes.shape, 0, codes.shape.size), Link("tex", 0, codes.tex, 0, codes.tex.size),
-            Link("light", 0, codes.light, 0, codes.light.size),
-        )
+        "pose" -> pose()
+        "shape" -> shape()
+        "pose_shape" -> pose() + shape()
         else -> {
             val exp = Link("exp", 0, codes.exp, 0, codes.exp.size)
             val mobile = runner.outputs.any { it.name == "jaw" }
             if (mobile) listOf(exp, Link("jaw", 0, codes.pose, 3, 3), Link("eyelid", 0, codes.eyelid, 0, 2)) else listOf(exp)
         }
     }.onEach { it.open(bundle.name, stage, runner) }
+
+    private fun pose() = listOf(Link("global", 0, codes.pose, 0, 3), Link("cam", 0, codes.cam, 0, 3))
+
+    private fun shape() = listOf(
+        Link("shape", 0, codes.shape, 0, codes.shape.size), Link("tex", 0, codes.tex, 0, codes.tex.size),
+        Link("light", 0, codes.light, 0, codes.light.size),
+    )
 
     /** Values of an output that become a part of a group. */
     private class Link(val output: String, val start: Int, val target: FloatArray, val at: Int, val size: Int) {

@@ -1,15 +1,29 @@
 package org.emoca.engine
 
 /**
+ * Meshes of a bundle's head.
+ *
+ * @property vertices array of the vertices of the head that it consists of; null for all.
+ * @property triangles array of its triangles.
+ */
+enum class Mesh(val vertices: String?, val triangles: String) {
+    WHOLE(null, "triangles"),
+
+    /** Fewer triangles, quicker to draw. */
+    SMALL("small_vertices", "small_triangles"),
+}
+
+/**
  * How the engine works.
  *
- * @param mesh stage of the head whose vertices are wanted: `head`, or `head_small` for fewer triangles.
- * @param shapeEvery frames from one look at identity, colour and light to the next; they hardly change in one person.
+ * @param mesh whose vertices are wanted.
+ * @param shapeEvery frames from one look at identity, colour and light to the next where they have a network of their own;
+ *     they hardly change in one person.
  */
 class EngineSettings(
     val tracking: TrackingSettings = TrackingSettings(),
     val filters: FilterSettings = FilterSettings(),
-    val mesh: String = "head",
+    val mesh: Mesh = Mesh.WHOLE,
     val shapeEvery: Int = 5,
 ) {
     init {
@@ -37,11 +51,11 @@ class FaceEngine private constructor(
     private val shapeKept = codesOf(bundle)
     private val search = openSearch(bundle, runners)
     private val encoder = FaceEncoder(bundle, codes, runners)
-    private val heads = HeadNetworks(bundle, runners, codes, settings.mesh)
+    private val head = HeadNetwork(bundle, runners, codes, settings.mesh)
     private val emotion = EmotionNetwork.open(bundle, runners, codes, settings.filters.emotion.takeIf { settings.filters.enabled })
     private val filter = CodesFilter(codes, settings.filters)
     private val tracker = Tracker(settings.tracking, bundle.manifest.crop)
-    private val result = FaceResult(codes, codesOf(bundle), heads.vertices, heads.landmarks, bundle.manifest.crop.size, emotion?.readout)
+    private val result = FaceResult(codes, codesOf(bundle), head.vertices, head.landmarks, bundle.manifest.crop.size, emotion?.readout)
     private var sinceShape = 0
 
     /** Faces of the last detection, largest first. */
@@ -51,7 +65,7 @@ class FaceEngine private constructor(
     val calibration = NeutralCalibration(codes.exp.size, bundle.manifest.expressionRange)
 
     init {
-        if (settings.tracking.cropFromLandmarks && heads.landmarks.isEmpty()) {
+        if (settings.tracking.cropFromLandmarks && head.landmarks.isEmpty()) {
             throw BundleException("${bundle.name}: the head has no landmarks to follow a face by")
         }
     }
@@ -110,7 +124,7 @@ class FaceEngine private constructor(
         calibration.observe(codes)
         calibration.apply(codes)
         val filtered = System.nanoTime()
-        heads.run()
+        head.run()
         val decoded = System.nanoTime()
         emotion?.read(result.crop, seconds)
         result.time(Stage.CROP, cut - start)
@@ -149,7 +163,7 @@ class FaceEngine private constructor(
         var right = Double.NEGATIVE_INFINITY
         var bottom = Double.NEGATIVE_INFINITY
         val cam = result.rawCodes.cam
-        val landmarks = heads.landmarks
+        val landmarks = head.landmarks
         var at = 0
         while (at < landmarks.size) {
             val x = cam[0].toDouble() * (landmarks[at] + cam[1])

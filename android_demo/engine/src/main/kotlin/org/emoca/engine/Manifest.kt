@@ -5,10 +5,19 @@ import java.nio.charset.CodingErrorAction
 import java.nio.ByteBuffer
 import java.security.MessageDigest
 
-/** An array of a bundle: little-endian, row by row. */
-class ArrayEntry(val file: String, val dtype: String, val shape: IntArray) {
+/**
+ * An array of a bundle: little-endian, row by row.
+ *
+ * @param scale where real numbers are stored as levels: `offset + scale * level`; else null.
+ */
+class ArrayEntry(val file: String, val dtype: String, val shape: IntArray, val scale: Double?, val offset: Double) {
     val size: Int = shape.fold(1) { product, length -> Math.multiplyExact(product, length) }
-    val bytes: Int = Math.multiplyExact(size, if (dtype == "|u1") 1 else 4)
+    val bytes: Int = Math.multiplyExact(size, WIDTHS.getValue(dtype))
+
+    companion object {
+        /** Bytes of a number by its type. */
+        val WIDTHS = mapOf("|u1" to 1, "<u2" to 2, "<i4" to 4, "<f4" to 4)
+    }
 }
 
 /** What the manifest says of a file. */
@@ -94,10 +103,14 @@ class Manifest private constructor(root: Json.Object) {
 
     private fun array(json: Json.Object): ArrayEntry {
         val dtype = json.text("dtype")
-        require(dtype == "<f4" || dtype == "<i4" || dtype == "|u1") { "arrays of type $dtype" }
+        require(dtype in ArrayEntry.WIDTHS) { "arrays of type $dtype" }
         val shape = json.arrayOf("shape").map { it.asInt("shape") }.toIntArray()
         require(shape.size <= MAX_RANK && shape.all { it >= 0 }) { "an array's shape that cannot be" }
-        return ArrayEntry(json.text("file"), dtype, shape)
+        val scaled = "scale" in json.members
+        require(!scaled || dtype == "|u1") { "levels of type $dtype" }
+        return ArrayEntry(
+            json.text("file"), dtype, shape, if (scaled) json.double("scale") else null, if (scaled) json.double("offset") else 0.0,
+        )
     }
 
     private fun file(json: Json.Object): FileEntry {
@@ -116,7 +129,7 @@ class Manifest private constructor(root: Json.Object) {
     private fun names(json: Json.Object): Map<String, String> = json.members.keys.associateWith { json.text(it) }
 
     companion object {
-        const val FORMAT = "emoca-tf bundle 1"
+        const val FORMAT = "emoca-tf bundle 2"
         private const val MAX_COUNT = 1_000_000
         private const val MAX_RANK = 8
         private val NAME = Regex("[a-z0-9_]+(/[a-zA-Z0-9_.-]+)+")

@@ -36,37 +36,42 @@ internal fun openSearch(bundle: Bundle, runners: Runners): FaceSearch {
     return FaceSearch(runner, DetectorInput(manifest.detectorSize), decoder, manifest.detectorOverlap)
 }
 
-/** The heads of a bundle: `head` with its landmarks, and the mesh that is drawn. */
-internal class HeadNetworks(bundle: Bundle, runners: Runners, codes: Codes, meshStage: String) {
+/** The head of a bundle with its landmarks: all of its vertices, or those of the small mesh. */
+internal class HeadNetwork(bundle: Bundle, runners: Runners, codes: Codes, mesh: Mesh) {
     private val head = CodesNetwork(bundle.name, "head", runners.open("head"), codes)
-    private val mesh = if (meshStage == "head") head else CodesNetwork(bundle.name, meshStage, runners.open(meshStage), codes)
-    private val vertexValues = mesh.runner.output("vertices")
+    private val vertexValues = head.runner.output("vertices")
+
+    /** The vertices that are wanted, or null for all. */
+    private val chosen: IntArray? = mesh.vertices?.let(bundle::ints)
 
     /** MediaPipe's points where the head has them (the crop rule was made for them), else the 68. */
     private val landmarkValues: FloatBuffer? = head.runner.outputs.filter { it.name.startsWith("landmarks") && it.size >= 3 }
         .maxByOrNull { it.size }?.let { head.runner.output(it.name) }
 
     /** x, y, z of every vertex of the mesh, metres. */
-    val vertices = FloatArray(vertexValues.capacity())
+    val vertices = FloatArray(if (chosen == null) vertexValues.capacity() else 3 * chosen.size)
 
     /** x, y, z of every landmark, metres; empty where the head has none. */
     val landmarks = FloatArray(landmarkValues?.capacity() ?: 0)
 
     init {
-        if (meshStage == "head" && vertices.size != 3 * bundle.manifest.headVertices) {
-            throw BundleException("${bundle.name}: the head has ${vertices.size / 3} vertices, its manifest says ${bundle.manifest.headVertices}")
+        val count = vertexValues.capacity() / 3
+        if (count != bundle.manifest.headVertices) {
+            throw BundleException("${bundle.name}: the head has $count vertices, its manifest says ${bundle.manifest.headVertices}")
         }
-        val triangles = if (meshStage == "head") "triangles" else "small_triangles"
-        if (bundle.hasArray(triangles) && bundle.ints(triangles).any { it < 0 || it >= vertices.size / 3 }) {
-            throw BundleException("${bundle.name}: triangles name vertices that the head does not have")
-        }
+        val sound = (chosen == null || chosen.all { it in 0 until count }) &&
+            (!bundle.hasArray(mesh.triangles) || bundle.ints(mesh.triangles).all { it in 0 until vertices.size / 3 })
+        if (!sound) throw BundleException("${bundle.name}: the mesh names vertices that the head does not have")
     }
 
     fun run() {
         head.run()
-        if (mesh !== head) mesh.run()
-        copy(vertexValues, vertices)
+        if (chosen == null) copy(vertexValues, vertices) else choose(chosen)
         if (landmarkValues != null) copy(landmarkValues, landmarks)
+    }
+
+    private fun choose(rows: IntArray) {
+        for (i in rows.indices) for (k in 0..2) vertices[3 * i + k] = vertexValues.get(3 * rows[i] + k)
     }
 
     private fun copy(from: FloatBuffer, to: FloatArray) {

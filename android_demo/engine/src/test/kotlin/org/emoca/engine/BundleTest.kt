@@ -5,6 +5,7 @@ import org.emoca.runtime.InterpreterRuntime
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertThrows
 import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Assumptions.assumeTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
 
@@ -66,12 +67,18 @@ class BundleTest {
         crop.fromBox(box[0].toDouble(), box[1].toDouble(), box[2].toDouble(), box[3].toDouble(), bundle.manifest.crop)
         val cut = floatBuffer(3 * crop.size * crop.size)
         crop.cut(photo, cut)
-        assertNear(bundle.floats(record.outputs.getValue("image")), cut.all(), 1e-5, "crop")
+        val (rows, columns, channels) = bundle.manifest.arrays.getValue(record.outputs.getValue("thumb")).shape.toList()
+        val step = crop.size / rows
+        val thumb = FloatArray(rows * columns * channels) {
+            val (row, column) = step * (it / channels / columns) to step * (it / channels % columns)
+            cut.get(channels * (row * crop.size + column) + it % channels)
+        }
+        assertNear(bundle.floats(record.outputs.getValue("thumb")), thumb, record.tolerance, "crop")
     }
 
     @Test
     fun `cut, changed, longer and missing files are refused by name`() {
-        for (name in listOf("models/expression.tflite", "models/face_detector.tflite", "head/triangles.i32", "golden/crop_out_image.f32")) {
+        for (name in listOf("models/expression.tflite", "models/face_detector.tflite", "head/triangles.u16", "golden/image.u8")) {
             val content = files.getValue(name)
             assertTrue(name in refused(files + (name to content.copyOf(content.size / 2))))
             assertTrue("more bytes" in refused(files + (name to content.copyOf(content.size + 1))))
@@ -84,7 +91,7 @@ class BundleTest {
     fun `a changed manifest is refused though it is sound JSON`() {
         val text = String(files.getValue("manifest.json"))
         assertTrue("digest" in refused(files + ("manifest.json" to text.replace("\"down\": -0.025", "\"down\": -0.035").toByteArray())))
-        assertTrue("format" in refused(files + ("manifest.json" to text.replace("emoca-tf bundle 1", "emoca-tf bundle 2").toByteArray())))
+        assertTrue("format" in refused(files + ("manifest.json" to text.replace("emoca-tf bundle 2", "emoca-tf bundle 1").toByteArray())))
         assertTrue("not a bundle" in refused(files - "manifest.json"))
         assertTrue("damaged" in refused(files + ("manifest.json" to "{".toByteArray())))
         assertTrue("damaged" in refused(files + ("manifest.json" to ByteArray(100_000) { '['.code.toByte() })))
@@ -94,9 +101,9 @@ class BundleTest {
     @Test
     fun `a manifest with a fitting digest is still checked member by member`() {
         val text = String(files.getValue("manifest.json"))
-        val size = files.getValue("models/pose.tflite").size
+        val size = files.getValue("models/expression.tflite").size
         for ((from, to) in listOf(
-            "\"models/pose.tflite\"" to "\"models/../pose.tflite\"",
+            "\"models/expression.tflite\"" to "\"models/../expression.tflite\"",
             "\"side\": 1.41" to "\"side\": 0",
             "\"side\": 1.41" to "\"side\": 1e999",
             "\"size\": 224" to "\"size\": 2000000000",
@@ -105,6 +112,9 @@ class BundleTest {
             "\"bytes\": $size" to "\"bytes\": -5",
             "\"bytes\": $size" to "\"bytes\": 99999999999",
             "\"dtype\": \"<f4\"" to "\"dtype\": \"<f8\"",
+            "\"dtype\": \"<u2\"" to "\"dtype\": \"|u1\"",
+            "\"offset\": -1.0" to "\"offset\": \"-1\"",
+            "\"scale\": 0.00" to "\"scale\": null, \"was\": 0.00",
             "\"stages\": {" to "\"stages\": {\"more\": \"models/none.tflite\",",
             "\"emotion_classes\": [" to "\"emotion_classes\": [7,",
         )) {
@@ -114,6 +124,36 @@ class BundleTest {
             assertTrue("digest" !in message && "damaged manifest" in message) { "$from: $message" }
         }
         Bundle.load(MemorySource(files + ("manifest.json" to sign(text))))
+    }
+
+    @Test
+    fun `a mesh that is missing or names other vertices is refused`() {
+        val text = String(files.getValue("manifest.json"))
+        for (changed in listOf(
+            text.replace("\"small_vertices\"", "\"other\""),
+            text.replace("\"small_triangles\"", "\"other\"").replace("\"triangles\"", "\"small_triangles\""),
+        )) {
+            val bundle = Bundle.load(MemorySource(files + ("manifest.json" to sign(changed))))
+            assertThrows<BundleException> { FaceEngine.open(bundle, InterpreterRuntime(threads = 1), EngineSettings(mesh = Mesh.SMALL)) }
+        }
+    }
+
+    /** Both networks in one file, or each in its own: the same codes. */
+    @Test
+    fun `pose and shape may be networks of their own`() {
+        val text = String(files.getValue("manifest.json"))
+        val stage = Regex("\"pose_shape\": (\"models/pose_shape.tflite\")")
+        assumeTrue(stage.containsMatchIn(text))
+        val apart = files + ("manifest.json" to sign(stage.replace(text) { "\"pose\": ${it.groupValues[1]}, \"shape\": ${it.groupValues[1]}" }))
+        val image = Given.image(Given.pictures().first { it.member("face") is Json.Object })
+        val (one, two) = listOf(files, apart).map { content ->
+            FaceEngine.open(Bundle.load(MemorySource(content)), InterpreterRuntime(threads = 1), EngineSettings.PHOTOS).use { engine ->
+                val codes = engine.process(image, 0.0).rawCodes
+                Codes.GROUPS.flatMap { codes.group(it)!!.toList() }
+            }
+        }
+        assertEquals(one, two)
+        assertTrue(one.any { it != 0f })
     }
 
     /** A manifest with the digest that belongs to it. */
@@ -127,12 +167,11 @@ class BundleTest {
     @Test
     fun `links and other heads are refused`(@org.junit.jupiter.api.io.TempDir folder: File) {
         Given.bundle.copyRecursively(folder, overwrite = true)
-        val model = File(folder, "models/pose.tflite")
+        val model = File(folder, "models/expression.tflite")
         model.delete()
-        java.nio.file.Files.createSymbolicLink(model.toPath(), File(folder, "models/shape.tflite").toPath())
+        java.nio.file.Files.createSymbolicLink(model.toPath(), File(folder, "models/face_detector.tflite").toPath())
         assertTrue("missing" in assertThrows<BundleException> { Bundle.load(FolderSource(folder)) }.message!!)
         val bundle = Bundle.load(FolderSource(Given.bundle))
-        assertThrows(BundleException::class.java) { FaceEngine.open(bundle, InterpreterRuntime(threads = 1), EngineSettings(mesh = "no such head")) }
         assertThrows(BundleException::class.java) { bundle.bytes("triangles") }
     }
 

@@ -4,6 +4,7 @@ import java.io.File
 import java.lang.management.ManagementFactory
 import java.nio.ByteBuffer
 import org.emoca.runtime.InterpreterRuntime
+import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -94,14 +95,15 @@ class EndToEndTest {
     }
 
     @Test
-    fun `the small mesh has its own vertices`() {
-        assumeTrue("head_small" in bundle)
+    fun `the small mesh consists of vertices of the head`() {
         val image = Given.image(Given.pictures().first { it.member("face") is Json.Object })
-        open(EngineSettings(mesh = "head_small")).use { engine ->
+        val whole = open(EngineSettings()).use { it.process(image, 0.0).vertices.copyOf() }
+        val rows = bundle.ints("small_vertices")
+        open(EngineSettings(mesh = Mesh.SMALL)).use { engine ->
             val result = engine.process(image, 0.0)
-            assertTrue(result.found)
-            assertTrue(result.vertices.size in 1 until 3 * bundle.manifest.headVertices)
-            assertTrue(result.landmarks.isNotEmpty())
+            assertTrue(result.found && result.landmarks.isNotEmpty())
+            assertTrue(rows.size in 1 until bundle.manifest.headVertices)
+            assertArrayEquals(FloatArray(3 * rows.size) { whole[3 * rows[it / 3] + it % 3] }, result.vertices)
         }
     }
 

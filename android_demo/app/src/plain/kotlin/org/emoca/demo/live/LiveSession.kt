@@ -10,6 +10,7 @@ import org.emoca.engine.BundleSource
 import org.emoca.engine.EngineSettings
 import org.emoca.engine.FaceEngine
 import org.emoca.engine.FaceResult
+import org.emoca.engine.Mesh
 import org.emoca.engine.ModelException
 import org.emoca.engine.RgbImage
 import org.emoca.engine.TensorRuntime
@@ -73,7 +74,7 @@ class LiveSession(
     private var arousal = 0f
     private var milliseconds = 0f
     private var backend = ""
-    private var mesh = ""
+    private var mesh = Mesh.WHOLE
     private var lastFeed: Feed? = null
     private var processor: (() -> TensorRuntime)? = null
 
@@ -133,7 +134,7 @@ class LiveSession(
     }
 
     private fun open(bundle: Bundle): FaceEngine? = try {
-        mesh = if ("head_small" in bundle && bundle.hasArray("small_triangles")) "head_small" else "head"
+        mesh = if (bundle.hasArray("small_vertices")) Mesh.SMALL else Mesh.WHOLE
         val chosen = processor ?: cpu.firstOrNull { SelfTest.complaint(bundle, it()) == null }
         processor = chosen
         if (chosen == null) obstacle(Situation.MODEL_REFUSED) else start(bundle, chosen())
@@ -157,16 +158,14 @@ class LiveSession(
 
     private fun facts(bundle: Bundle): Prepared {
         val manifest = bundle.manifest
-        val triangles = bundle.ints(if (mesh == "head") "triangles" else "small_triangles")
         synchronized(latest) { shares = FloatArray(manifest.emotionClasses.size) }
         return Prepared(
-            manifest.emotionClasses, manifest.expressionAxes, manifest.headName, manifest.weights, triangles, vertices(bundle),
+            manifest.emotionClasses, manifest.expressionAxes, manifest.headName, manifest.weights, bundle.ints(mesh.triangles), vertices(bundle),
         )
     }
 
-    /** Vertices of the drawn head: the small one's triangles name them all. */
-    private fun vertices(bundle: Bundle): Int =
-        if (mesh == "head") bundle.manifest.headVertices else 1 + bundle.ints("small_triangles").max()
+    /** Vertices of the drawn head. */
+    private fun vertices(bundle: Bundle): Int = mesh.vertices?.let { bundle.ints(it).size } ?: bundle.manifest.headVertices
 
     /** The other runtime, if it computes what it should; else the processor, and the reason is told. */
     private fun changeRuntime(bundle: Bundle, engine: FaceEngine): FaceEngine? {
