@@ -36,7 +36,7 @@ RECIPE_NAMES = ("auto", "float32", "float16", "int8-weights", "dynamic", "int8",
 @click.option("--judge-count", default=200, show_default=True, type=click.IntRange(2), help="Faces of each.")
 @click.option("--io", "io_type", default="float32", show_default=True, type=click.Choice(("float32", "int8")))
 @click.option("--batch", default=1, show_default=True, type=click.IntRange(1, 256), help="Static batch size.")
-@click.option("--qat-steps", default=150, show_default=True, type=click.IntRange(1), help="Steps of int8-qat.")
+@click.option("--qat-steps", default=400, show_default=True, type=click.IntRange(1), help="Steps of int8-qat.")
 @click.option("--runtime", default=SHIPPED, show_default=True, type=click.Choice(tuple(RUNTIMES)),
               help="TFLite release of the app; files that it does not know go into no bundle.")  # fmt: skip
 @click.option("--head", default="default", show_default=True, help="Head model file (.npz).")

@@ -1,15 +1,17 @@
 """The same network with channels of equal size, which 8 bits in common hold better.
 
 An 8-bit tensor has one scale for all its channels: beside a channel of range 30 one of range 0.5 keeps two bits. But a
-channel may be scaled where it is made (batch norm) and scaled back where it is read (convolution, linear layer): ReLU
-and addition commute with positive factors, and the outputs stay what they were. Weights have a scale for each output
-channel, so that the first half costs nothing, and for a depthwise reader neither does the second.
+channel may be scaled where it is made (batch norm, or a convolution without one) and scaled back where it is read
+(convolution, linear layer): ReLU and addition commute with positive factors, and the outputs stay what they were.
+Weights have a scale for each output channel, so that the first half costs nothing, and for a depthwise reader neither
+does the second.
 Source of the idea: Nagel et al., Data-Free Quantization Through Weight Equalization and Bias Correction (ICCV 2019);
 here the ranges are those of calibration pictures.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -25,7 +27,7 @@ FAINTEST = 1 / 64  # channels fainter than this share of the largest are not rai
 BATCH = 8
 
 _TRANSPARENT = ("ReLU", "Add", "GlobalAveragePooling2D", "MaxPooling2D", "ZeroPadding2D")
-_READERS = ("Conv2D", "DepthwiseConv2D", "Dense")
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2D")
 
 
 @dataclass
@@ -76,15 +78,23 @@ def _gains(group: _Group) -> bool:
 
 def _groups(model: Any) -> list[_Group]:
     """Groups of a functional model, by following its layers in order."""
+    readers = Counter(id(t) for layer in model.layers if not _is_input(layer) for t in _listed(layer.input))
+    normalised = {id(layer.input) for layer in model.layers if type(layer).__name__ == "BatchNormalization"}
     of: dict[int, _Group] = {}
     found: list[_Group] = []
     for layer in model.layers:
         kind = type(layer).__name__
-        inputs = [of[id(t)] for t in _listed(layer.input) if id(t) in of] if kind != "InputLayer" else []
-        if kind == "BatchNormalization":
-            group = _Group([layer], tensors=[layer.output])
+        inputs = [of[id(t)] for t in _listed(layer.input) if id(t) in of] if not _is_input(layer) else []
+        if kind in _CONVOLUTIONS:
+            for group in inputs:
+                group.readers.append(layer)
+        if kind == "BatchNormalization" or (kind in _CONVOLUTIONS and id(layer.output) not in normalised):
+            plain = kind == "BatchNormalization" or layer.activation.__name__ in ("linear", "relu")
+            group = _Group([layer], tensors=[layer.output], fixed=not plain)
             found.append(group)
             of[id(layer.output)] = group
+        elif kind in _CONVOLUTIONS:
+            continue
         elif kind in _TRANSPARENT and inputs and not getattr(layer, "max_value", None):
             group = inputs[0]
             for other in inputs[1:]:
@@ -94,18 +104,22 @@ def _groups(model: Any) -> list[_Group]:
                     of = {key: group if value is other else value for key, value in of.items()}
             if len(inputs) != len(_listed(layer.input)):
                 group.fixed = True
-            if kind == "ReLU":  # the converter fuses it, so that the tensor before it never exists
+            if kind == "ReLU" and readers[id(layer.input)] == 1:  # the converter fuses it: no such tensor before it
                 group.tensors = [tensor for tensor in group.tensors if tensor is not layer.input]
             group.tensors.append(layer.output)
             of[id(layer.output)] = group
         else:
             for group in inputs:
                 group.readers.append(layer)
-                group.fixed |= kind not in _READERS
+                group.fixed |= kind != "Dense"
     for output in _listed(model.output):
         if id(output) in of:
             of[id(output)].fixed = True
     return found
+
+
+def _is_input(layer: Any) -> bool:
+    return isinstance(layer, keras.layers.InputLayer)
 
 
 def _listed(tensors: Any) -> list[Any]:
@@ -128,9 +142,14 @@ def _ranges(model: Any, groups: list[_Group], images: np.ndarray) -> Iterator[np
 
 def _scale(group: _Group, factor: np.ndarray) -> None:
     """Larger by ``factor [C]`` where the channels are made, smaller by it where they are read."""
-    for norm in group.makers:
-        gamma, beta, *statistics = norm.get_weights()
-        norm.set_weights([gamma * factor, beta * factor, *statistics])
+    for maker in group.makers:
+        kind, (kernel, *rest) = type(maker).__name__, maker.get_weights()
+        if kind == "BatchNormalization":
+            beta, *statistics = rest
+            maker.set_weights([kernel * factor, beta * factor, *statistics])
+        else:
+            by_channel = factor[:, None] if kind == "DepthwiseConv2D" else factor
+            maker.set_weights([kernel * by_channel, *(bias * factor for bias in rest)])
     for reader in group.readers:
         kernel, *rest = reader.get_weights()
         reader.set_weights([kernel / factor[:, None], *rest])  # the last two axes are channels read and made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 from convert.networks import Network
 from convert.quiet import silent
+from convert.ranges import Calibrated, tightened
 from convert.selective import dynamic, eight_bit_weights, half_weights
 from emoca_tf.errors import UserError
 
@@ -25,7 +27,7 @@ RECIPES: dict[str, str] = {
     "dynamic": "8-bit weights, activations quantised while running, depthwise convolutions left in float",
     "int8-weights": "8-bit weights, float activations",
     "int8": "8-bit weights and activations, ranges from calibration pictures",
-    "mixed": "int8 with the output layers in half precision",
+    "mixed": "int8 with the pooling and what follows in half precision",
     "int16x8": "8-bit weights, 16-bit activations",
     "int8-qat": "mixed after quantisation-aware fine-tuning",
 }
@@ -33,9 +35,8 @@ SKINNING = 1 << 16
 """Kernels of the head up to this size stay in half precision: weights that no longer add up to 1 would scale it."""
 CALIBRATED = ("int8", "mixed", "int16x8", "int8-qat")
 """Recipes that measure ranges on calibration pictures."""
-OUTPUT_OPS = ("MEAN", "FULLY_CONNECTED", "CONCATENATION", "MINIMUM", "RELU")
-"""The pooling of every encoder and what follows it: linear layers, clamps (a ReLU of a convolution is part of it)."""
-
+RANGED = ("int8", "mixed")
+"""Recipes whose ranges are then cut, see :mod:`convert.ranges`."""
 Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
@@ -84,29 +85,48 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
         return eight_bit_weights(convert(network, "float32", batch=batch), small)
     if recipe == "float16" and network.kind == "head":
         return half_weights(convert(network, "float32", batch=batch))
-    with tempfile.TemporaryDirectory() as folder, silent():
-        _saved_model(static(network, batch), network.name, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[network.name])
-        configure(converter, recipe, calibration, integer_io)
-        if recipe == "mixed":
-            return half_weights(run(lambda: _float_outputs(converter, calibration), f"{network.name}, {recipe}"))
+    if recipe in RANGED and calibration is not None:
+        ranged = calibrated(network, calibration, batch)
+        return quantised(tightened(ranged, calibration()), recipe, integer_io)
+    with _converter(network, batch) as converter:
+        configure(converter, recipe, calibration)
         return run(converter.convert, f"{network.name}, {recipe}")
 
 
-def _float_outputs(converter: Any, calibration: Any) -> Any:
-    """An int8 file whose :data:`OUTPUT_OPS` stay in float.
+def calibrated(network: Network, calibration: Calibration | None, batch: int = 1) -> Calibrated:
+    """The float file with the ranges of calibration pictures in it.
 
-    An 8-bit output has 256 steps over the range of its largest axis: a camera whose scale is 9 would move in steps of
-    several pixels.
+    Raises:
+        UserError: the converter refuses, with its own reason; or calibration is missing.
     """
-    debug = tf.lite.experimental
-    options = debug.QuantizationDebugOptions(denylisted_ops=list(OUTPUT_OPS))
-    return debug.QuantizationDebugger(
-        converter=converter, debug_dataset=calibration, debug_options=options
-    ).get_nondebug_quantized_model()
+    with _converter(network, batch) as converter:
+        configure(converter, "int8", calibration)
+        converter._experimental_calibrate_only = True  # as tf.lite.experimental.QuantizationDebugger does
+        return Calibrated(run(converter.convert, f"{network.name}, calibration"))
 
 
-def configure(converter: Any, recipe: str, calibration: Calibration | None, integer_io: bool = False) -> None:
+def quantised(ranged: Calibrated, recipe: str, integer_io: bool = False) -> bytes:
+    """The 8-bit file of a recipe in :data:`RANGED` or ``int8-qat``.
+
+    ``mixed`` leaves the pooling and what follows in float: an 8-bit output has 256 steps over the range of its largest
+    axis, so that a camera whose scale is 9 would move in steps of several pixels.
+
+    Raises:
+        UserError: the converter refuses, with its own reason.
+    """
+    if integer_io or recipe == "int8":
+        return run(lambda: ranged.quantised(False, integer_io), recipe)
+    return half_weights(run(lambda: ranged.quantised(True), recipe))
+
+
+@contextmanager
+def _converter(network: Network, batch: int) -> Iterator[Any]:
+    with tempfile.TemporaryDirectory() as folder, silent():
+        _saved_model(static(network, batch), network.name, folder)
+        yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[network.name])
+
+
+def configure(converter: Any, recipe: str, calibration: Calibration | None) -> None:
     """Set a converter's options for a recipe."""
     if recipe == "float32":
         return
@@ -123,8 +143,6 @@ def configure(converter: Any, recipe: str, calibration: Calibration | None, inte
             if recipe == "int16x8"
             else sets.TFLITE_BUILTINS_INT8
         ]
-        if integer_io:
-            converter.inference_input_type = converter.inference_output_type = tf.int8
 
 
 def run(conversion: Callable[[], Any], what: str) -> bytes:

@@ -57,9 +57,9 @@ class Settings:
     judge_count: int = 200
     batch: int = 1
     integer_io: bool = False
-    qat_steps: int = 150
-    qat_rate: float = 2e-5
-    qat_count: int = 256
+    qat_steps: int = 400
+    qat_rate: float = 5e-5
+    qat_count: int = 512
     gates: parity.Gates = field(default_factory=parity.Gates)
     runtime: str = SHIPPED
 
@@ -245,10 +245,11 @@ class Workshop:
             return content if network.lean is None else scales.shared(content)
         if network.build is None or "image" not in network.inputs:
             raise UserError(f"{network.name} has no tf_keras twin, so it cannot be fine-tuned; use another recipe")
-        tuned = qat.finetuned(
-            network, self.learning_faces.images, steps=s.qat_steps, learning_rate=s.qat_rate, progress=progress
-        )
-        return convert(tuned, "int8" if s.integer_io else "mixed", rows, s.batch, s.integer_io)
+        assert rows is not None
+        return qat.finetuned(
+            network, rows, self.learning_faces.images, steps=s.qat_steps, learning_rate=s.qat_rate, batch=s.batch,
+            integer=s.integer_io, progress=progress,
+        )  # fmt: skip
 
     def _calibration_note(self, network: Network) -> dict[str, Any]:
         if "image" in network.inputs or network.kind in READERS:

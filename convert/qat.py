@@ -1,42 +1,51 @@
 """Quantisation-aware fine-tuning: the float network teaches its own 8-bit twin.
 
 tfmot works with tf_keras only, so the network is built again there, takes the Keras 3 weights, learns with fake
-quantisation in place to repeat the float outputs, and gives its weights back.
+quantisation in place to repeat the float outputs, and gives its weights back. The fake quantisation is that of the
+file (:mod:`convert.learned`), and the ranges that it learns are written into the file.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from convert.export import named_outputs
+from convert.export import Calibration, calibrated, named_outputs, quantised
+from convert.learned import learnt_ranges, own_variables, plain, wrapped
 from convert.networks import Network
+from convert.parity import reference_outputs
 from convert.quiet import silent
+from convert.ranges import Calibrated, Range, matched, tightened
 from emoca_tf.errors import UserError
 
 Progress = Callable[[int, int, float], None]
+FAINTEST = 0.02  # spread of an output below which its noise is not worth learning
+RANGE_RATE = 3e-2  # learning rate of the ranges, which learn as a share of what they were
 
 
 def finetuned(
-    network: Network, images: np.ndarray, *, steps: int = 200, batch_size: int = 16, learning_rate: float = 1e-4,
-    seed: int = 0, progress: Progress | None = None,
-) -> Network:  # fmt: skip
-    """The same network with weights that have learnt to live with rounding; an ordinary int8 conversion follows.
+    network: Network, calibration: Calibration, images: np.ndarray, *, steps: int = 200, batch_size: int = 16,
+    learning_rate: float = 1e-4, seed: int = 0, batch: int = 1, integer: bool = False, progress: Progress | None = None,
+) -> bytes:  # fmt: skip
+    """An 8-bit file of the network after fine-tuning.
 
     The fine-tuned twin itself is not converted: from a tfmot graph the converter turns a ReLU with maximum 1 (the
     eyelids) into a constant.
 
     Args:
         network: the float reference; its weights are not changed.
+        calibration: rows that the ranges start from.
         images: ``[N, 224, 224, 3]`` float32 in 0..1, what it learns on.
         steps: of the optimiser (Adam, cosine decay).
         batch_size: pictures a step.
         learning_rate: at the start.
         seed: order of the pictures.
+        batch: static batch of the file.
+        integer: inputs, outputs and linear layers are 8-bit, too.
         progress: called after every step with (done, total, loss).
 
     Raises:
@@ -46,30 +55,30 @@ def finetuned(
 
     keras = legacy_keras()
     twin = build_twin(keras, network)
-    aware = quantisation_aware(keras, twin)
-    set_ranges(keras, aware, twin, images[: 4 * batch_size])
+    start = tightened(calibrated(network, calibration, batch), calibration())
+    ranges = {name: start.range(tensor) for name, tensor in rounded_tensors(network, start, images, integer).items()}
+    aware = wrapped(keras, twin, ranges, linear=integer)
     _learn(aware, network, images, steps, batch_size, learning_rate, seed, progress)
     assert network.build is not None
-    tuned = network.build(keras3)
-    copy_weights(network.model, tuned)
-    weights_back(aware, tuned)
-    return replace(network, model=tuned)
+    model = network.build(keras3)
+    copy_weights(network.model, model)
+    weights_back(aware, model)
+    tuned = replace(network, model=model)
+    file = with_learnt_ranges(tuned, calibrated(tuned, calibration, batch), images, learnt_ranges(aware))
+    return quantised(file, "int8" if integer else "mixed", integer)
 
 
-def set_ranges(keras: Any, aware: Any, twin: Any, images: np.ndarray) -> None:
-    """Start every observer at the range its layer really has; tfmot's -6..6 would fade only over thousands of steps."""
-    outputs = {layer.name: layer.output for layer in twin.layers if not isinstance(layer, keras.layers.InputLayer)}
-    seen = keras.Model(twin.inputs, outputs)(images, training=False)
-    for wrapped in aware.layers:
-        value = seen.get(getattr(getattr(wrapped, "layer", None), "name", ""))
-        if value is None:
-            continue
-        for variable in wrapped.weights:
-            kind = variable.name.split(":")[0].split("/")[-1]
-            if kind in ("output_min", "post_activation_min"):
-                variable.assign(min(float(np.min(value)), 0.0))
-            elif kind in ("output_max", "post_activation_max"):
-                variable.assign(max(float(np.max(value)), 1e-3))
+def rounded_tensors(network: Network, file: Calibrated, images: np.ndarray, integer: bool) -> dict[str, int]:
+    """Layer -> tensor of the file, of those that the file will hold in 8 bits."""
+    left_out = set() if integer else file.behind_pooling()
+    return {name: tensor for name, tensor in matched(network, file, images[0]).items() if tensor not in left_out}
+
+
+def with_learnt_ranges(network: Network, file: Calibrated, images: np.ndarray, ranges: Mapping[str, Range]
+                       ) -> Calibrated:  # fmt: skip
+    """The calibrated file with the ranges that its layers have learnt."""
+    tensors = matched(network, file, images[0])
+    return file.with_ranges({tensors[name]: ends for name, ends in ranges.items() if name in tensors})
 
 
 def legacy_keras() -> Any:
@@ -112,44 +121,14 @@ def copy_weights(source: Any, target: Any) -> None:
 
 
 def weights_back(aware: Any, model: Any) -> None:
-    """Weights learnt under fake quantisation into a Keras 3 network of the same layers (tfmot wraps each layer)."""
+    """Weights learnt under fake quantisation into a Keras 3 network of the same layers."""
     layers = {layer.name: layer for layer in model.layers}
-    for wrapped in aware.layers:
-        inner = getattr(wrapped, "layer", None)
-        if inner is None or inner.name not in layers:
+    for wrapper in aware.layers:
+        inner = plain(wrapper)
+        if inner.name not in layers or not layers[inner.name].weights:
             continue
-        target = layers[inner.name]
-        if not target.weights:
-            continue
-        own = [v for v in wrapped.weights if v.name.startswith(f"{inner.name}/")]
-        learnt = {v.name.split(":")[0].split("/")[-1].replace("depthwise_", ""): v.numpy() for v in own}
-        target.set_weights([learnt[v.name] for v in target.weights])
-
-
-def quantisation_aware(keras: Any, twin: Any) -> Any:
-    """The twin with fake quantisation; clamps stay as they are."""
-    from tensorflow_model_optimization.quantization.keras import quantize_annotate_layer, quantize_apply, quantize_scope
-
-    passive = _passive_config()
-
-    def annotate(layer: Any) -> Any:
-        clamped = isinstance(layer, keras.layers.ReLU) and layer.max_value is not None
-        if clamped or isinstance(layer, keras.layers.Rescaling):
-            return quantize_annotate_layer(layer, passive())
-        if isinstance(layer, keras.layers.InputLayer):
-            return layer
-        return quantize_annotate_layer(layer)
-
-    with silent(), quantize_scope({"Passive": passive}):
-        return quantize_apply(keras.models.clone_model(twin, clone_function=annotate))
-
-
-def _passive_config() -> Any:
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_configs as configs,
-    )
-
-    return configs.NoOpQuantizeConfig
+        learnt = {name.replace("depthwise_", ""): v.numpy() for name, v in own_variables(wrapper).items()}
+        layers[inner.name].set_weights([learnt[v.name] for v in layers[inner.name].weights])
 
 
 def _learn(aware: Any, network: Network, images: np.ndarray, steps: int, batch_size: int, learning_rate: float,
@@ -159,24 +138,21 @@ def _learn(aware: Any, network: Network, images: np.ndarray, steps: int, batch_s
     import tf_keras
 
     names = output_names(network)
-    teacher = tf.function(lambda batch: named_outputs(network, network.model(batch, training=False)))
-    targets = [{k: v.numpy() for k, v in teacher(tf.constant(images[i : i + 32])).items()}
-               for i in range(0, len(images), 32)]  # fmt: skip
-    truth = {name: np.concatenate([t[name] for t in targets]) for name in names}
-    spread = {name: np.maximum(value.std(), 1e-3).astype(np.float32) for name, value in truth.items()}
-    optimizer = tf_keras.optimizers.Adam(
-        tf_keras.optimizers.schedules.CosineDecay(learning_rate, steps), global_clipnorm=1.0
-    )
-    freeze_statistics(aware)
+    truth = reference_outputs(network, {"image": images})
+    spread = {name: np.maximum(value.std(), FAINTEST).astype(np.float32) for name, value in truth.items()}
+    weights, ends = _learnable(aware)
+    rates = [tf_keras.optimizers.schedules.CosineDecay(rate, steps) for rate in (learning_rate, RANGE_RATE)]
+    optimizers = [tf_keras.optimizers.Adam(rate, global_clipnorm=1.0) for rate in rates]
 
     @tf.function
     def step(batch: Any, wanted: Any) -> Any:
         with tf.GradientTape() as tape:
-            got = aware(batch, training=True)
+            got = aware(batch, training=False)
             loss = tf.add_n([tf.reduce_mean(((g - w) / spread[n]) ** 2)
                              for n, g, w in zip(names, got, wanted, strict=True)])  # fmt: skip
-        optimizer.apply_gradients(zip(tape.gradient(loss, aware.trainable_variables), aware.trainable_variables,
-                                      strict=True))  # fmt: skip
+        gradients = tape.gradient(loss, [weights, ends])
+        for optimizer, group, variables in zip(optimizers, gradients, (weights, ends), strict=True):
+            optimizer.apply_gradients(zip(group, variables, strict=True))
         return loss
 
     for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
@@ -185,14 +161,11 @@ def _learn(aware: Any, network: Network, images: np.ndarray, steps: int, batch_s
             progress(number, steps, float(loss))
 
 
-def freeze_statistics(aware: Any) -> None:
-    """Batch norms run on their stored statistics even in training mode."""
-    import tf_keras
-
-    for layer in aware.layers:
-        inner = getattr(layer, "layer", layer)
-        if isinstance(inner, tf_keras.layers.BatchNormalization):
-            inner.trainable = False
+def _learnable(aware: Any) -> tuple[list[Any], list[Any]]:
+    """Weights of the network, and ends of ranges."""
+    ends = {id(v) for layer in aware.layers for v in getattr(layer, "_output_quantizer_vars", {}).values()}
+    unique = {id(v): v for v in aware.trainable_variables}
+    return [v for key, v in unique.items() if key not in ends], [v for key, v in unique.items() if key in ends]
 
 
 def _orders(count: int, batch_size: int, steps: int, seed: int) -> Iterator[np.ndarray]:

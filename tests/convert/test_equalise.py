@@ -72,3 +72,27 @@ def test_residual_networks_keep_their_function():
         pairs = zip(layer.get_weights(), other.get_weights(), strict=True)
         changed += any(not np.allclose(x, y) for x, y in pairs)
     assert changed > 6
+
+
+def test_convolutions_without_batch_norm_are_equalised():
+    """The embedded encoders' running sums: every convolution of a block makes channels of the same sum."""
+    model = expression_encoder(keras, trunk="separable")
+    images = helpers.face_images()[:4]
+    network = Network("expression", model, "encoder", build=lambda k: expression_encoder(k, trunk="separable"))
+    free = [group for group in _groups(model) if _gains(group)]
+    sums = [group for group in free if len(group.makers) > 1]
+    assert len(sums) >= 3
+    assert all(type(reader).__name__ == "DepthwiseConv2D" for group in sums for reader in group.readers)
+    even = equalised(network, images)
+    for name, value in parity.reference_outputs(network, {"image": images}).items():
+        np.testing.assert_allclose(even.model(images, training=False)[name], value, atol=1e-4)
+    tensors = sums[0].tensors[1:3]
+    before, after = (_peaks(one.model, [t for g in _groups(one.model) if len(g.makers) > 1 for t in g.tensors][1:3],
+                            images) for one in (network, even))  # fmt: skip
+    assert len(tensors) == 2
+    assert after.min() / after.max() > 2 * before.min() / before.max()
+
+
+def _peaks(model, tensors, images):
+    values = keras.Model(model.inputs[0], tensors)(images, training=False)
+    return np.max([np.abs(np.asarray(value)).max((0, 1, 2)) for value in values], axis=0)

@@ -110,3 +110,29 @@ def test_a_network_of_small_kernels_stays_as_it_is():
 def test_a_network_without_builder_stays_as_it_is():
     network = replace(helpers.tiny_network(), build=None)
     assert rounded(network, helpers.face_images()[:4]) is network
+
+
+@pytest.mark.usefixtures("every_kernel")
+def test_kernels_of_very_many_inputs_get_nearest_steps_and_a_corrected_bias(monkeypatch):
+    monkeypatch.setattr(rounding, "MOST_INPUTS", 20)
+    network, images = helpers.tiny_network(), helpers.face_images()
+    wide = [kernel.folded for kernel in rounding._kernels(network.model)]
+    found = rounded(network, images[:16])
+    changed = [kernel.folded for kernel in rounding._kernels(found.model)]
+    assert sum(len(kernel) > 20 for kernel in wide) >= 2
+    for before, after in zip(wide, changed, strict=True):
+        if len(before) > 20:
+            np.testing.assert_allclose(after, nearest(before), atol=1e-5 * np.abs(before).max())
+    monkeypatch.setattr(rounding, "MOST_INPUTS", 0)
+    exp = [one.model(images[16:], training=False)["exp"].numpy() for one in (network, rounded(network, images[:16]))]
+    uncorrected = network_with(network, [nearest(kernel) for kernel in wide]).model(images[16:], training=False)["exp"]
+    off = [np.abs((value - exp[0]).mean(0)).mean() for value in (uncorrected.numpy(), exp[1])]
+    assert off[1] < 0.8 * off[0], off
+
+
+def network_with(network, kernels):
+    """A copy of the network with other folded kernels, biases as they were."""
+    model = rounding.copied(network)
+    for kernel, folded in zip(rounding._kernels(model), kernels, strict=True):
+        kernel.replace(folded, np.zeros(folded.shape[1]))
+    return replace(network, model=model)
