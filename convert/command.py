@@ -71,8 +71,11 @@ def convert_command(request: Request) -> None:
     with silent():  # TensorFlow's native libraries log while they load, whatever the log level
         from convert import report
         from convert.collection import collect
+        from convert.data import check
         from convert.jobs import Settings, Workshop, choose, write
         from convert.networks import load_source
+    for where in (request.data, *request.judge_data):
+        check(where)
     source = load_source(request.model, HeadModel.load(request.head))
     networks = collect(source, request.networks)
     settings = Settings(
@@ -90,7 +93,7 @@ def convert_command(request: Request) -> None:
     with tqdm(networks.values(), desc="converting", unit="network", leave=False) as bar:
         for network in bar:
             results += _attempts(workshop, network, _recipes(request, network.kind), bool(request.recipes), bar)
-    workshop.time(results)
+    workshop.time(results, networks)
     automatic = "auto" in request.recipes or not request.recipes
     for name in networks:
         mine = [r for r in results if r.network == name]
@@ -103,6 +106,8 @@ def convert_command(request: Request) -> None:
     chosen = {name: result.recipe for name, result in kept.items()}
     report.write_reports(request.output, workshop, results, chosen, networks)
     click.echo(report.text_table(results))
+    for line in report.part_lines(results):
+        click.echo(line)
     for result in results:
         for reason in [*result.reasons, *(result.verdict.notes if result.verdict else []), *result.obstacles]:
             click.echo(f"{result.network} {result.recipe}: {reason}")

@@ -73,6 +73,16 @@ def load_faces(where: str, count: int, seed: int, head: HeadModel | None = None)
     return Faces(np.stack(images).astype(np.float32), where, seed)
 
 
+def check(where: str) -> None:
+    """See that there are such data, before anything long begins.
+
+    Raises:
+        UserError: as :func:`load_faces`.
+    """
+    if where != "synthetic":
+        _source(where, 1, JUDGE_SEED, None)
+
+
 def _source(where: str, count: int, seed: int, head: HeadModel | None) -> Any:
     if where == "synthetic":
         from training.datasets.synthetic import Synthetic

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Result:
         refused: why there is no usable file; empty for a judged one.
         found: outputs of the file on the judge's faces.
         latency: milliseconds by number of threads.
+        float_latency: those of the network's float32 file in the same run.
         operations: kinds of operations and delegate partitions.
         obstacles: why the phone's runtime cannot run the file, see :mod:`convert.compatibility`.
     """
@@ -89,6 +90,7 @@ class Result:
     refused: str = ""
     found: parity.Outputs | None = None
     latency: dict[str, dict[str, float]] | None = None
+    float_latency: dict[str, dict[str, float]] | None = None
     operations: Mapping[str, Any] | None = None
     obstacles: list[str] = field(default_factory=list)
 
@@ -108,7 +110,8 @@ class Result:
             return entry | {"refused": self.refused}
         assert self.verdict is not None
         return entry | parity.as_json(self.verdict) | {
-            "latency_ms": self.latency, "obstacles": self.obstacles, **(self.operations or {})
+            "latency_ms": self.latency, "float32_latency_ms": self.float_latency, "obstacles": self.obstacles,
+            **(self.operations or {}),
         }  # fmt: skip
 
 
@@ -155,6 +158,11 @@ class Workshop:
         if network.kind in READERS:
             return self._read(network, self._judged_codes, sum(map(len, self.judge_faces)), JUDGE_SEED)
         return drawn_codes(network, self.settings.judge_count, JUDGE_SEED, self.source.head.exp_range)
+
+    def _parts(self) -> dict[str, slice]:
+        """Rows of the judge's faces by where they come from."""
+        ends = np.cumsum([len(faces) for faces in self.judge_faces])
+        return {f.origin: slice(int(end) - len(f), int(end)) for f, end in zip(self.judge_faces, ends, strict=True)}
 
     @cached_property
     def _judged_codes(self) -> parity.Outputs:
@@ -224,7 +232,7 @@ class Workshop:
         result.found = parity.file_outputs(model, self.judged_inputs(network))
         emotion = self.emotion if network.name == "expression" else None
         result.verdict = parity.judge(
-            network, recipe, self.reference(network), result.found, self.geometry, emotion, s.gates
+            network, recipe, self.reference(network), result.found, self.geometry, emotion, s.gates, self._parts()
         )
         result.operations = benchmark.operations(result.content)
         result.obstacles = obstacles(result.content, s.runtime)
@@ -233,8 +241,7 @@ class Workshop:
     def _content(self, network: Network, recipe: str, progress: qat.Progress | None) -> bytes:
         s = self.settings
         rows = calibration(self.calibration_inputs(network), s.batch) if recipe in CALIBRATED else None
-        if network.lean is not None:
-            network = replace(network, model=network.lean())
+        network = network.leaner()
         if recipe in CALIBRATED and "image" in network.inputs:
             network = equalised(network, self.calibration_faces.images[:RANGE_FACES])
         if recipe == "int8-weights" and "image" in network.inputs:
@@ -256,13 +263,17 @@ class Workshop:
             return self.calibration_faces.describe()
         return {"origin": "drawn codes", "count": self.settings.calibration_count, "seed": CALIBRATION_SEED}
 
-    def time(self, results: list[Result]) -> None:
-        """Latency of every judged file, side by side, with one and two threads."""
+    def time(self, results: list[Result], networks: Mapping[str, Network]) -> None:
+        """Latency of every judged file and of its network in float32, side by side, with one and two threads."""
         files = {f"{r.network}.{r.recipe}": r.content for r in results if not r.refused}
+        for name in {r.network for r in results if not r.refused}:
+            if f"{name}.float32" not in files:
+                files[f"{name}.float32"] = convert(networks[name].leaner(), "float32", batch=self.settings.batch)
         tables = {str(threads): benchmark.latency(files, threads) for threads in (1, 2)} if files else {}
         for result in results:
             if not result.refused:
                 result.latency = {t: table[f"{result.network}.{result.recipe}"] for t, table in tables.items()}
+                result.float_latency = {t: table[f"{result.network}.float32"] for t, table in tables.items()}
 
 
 def drawn_codes(network: Network, count: int, seed: int, exp_range: np.ndarray | None) -> dict[str, np.ndarray]:

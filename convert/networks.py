@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,6 +60,10 @@ class Network:
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
     lean: Callable[[], Any] | None = None
+
+    def leaner(self) -> Network:
+        """The network that is converted: with the model of ``lean`` where there is one."""
+        return self if self.lean is None else replace(self, model=self.lean())
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Verdict:
         landmarks: ``mean``, ``p95``, ``max`` in pixels of the 224 crop; or None.
         emotion: ``valence_mae``, ``arousal_mae``, ``flips`` and, without a gate, ``clear_flips``: flips of faces whose
             two likeliest classes are more than :data:`CLEAR` apart in the reference; or None.
+        parts: where the faces come from several sets: set -> its own ``vertices``, ``landmarks`` and ``emotion``.
         worst: row numbers of the faces with the largest error, worst first.
         failures: gates not reached, each in one line; empty for a pass.
         notes: what is odd about the float network itself.
@@ -57,6 +58,7 @@ class Verdict:
     vertices: dict[str, float] | None = None
     landmarks: dict[str, float] | None = None
     emotion: dict[str, float] | None = None
+    parts: dict[str, dict[str, dict[str, float] | None]] = field(default_factory=dict)
     worst: list[int] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -108,7 +110,7 @@ def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
 
 def judge(
     network: Network, recipe: str, reference: Outputs, found: Outputs, geometry: Geometry,
-    emotion: EmotionReader | None = None, gates: Gates | None = None,
+    emotion: EmotionReader | None = None, gates: Gates | None = None, parts: Mapping[str, slice] | None = None,
 ) -> Verdict:  # fmt: skip
     """Measure and decide.
 
@@ -120,6 +122,7 @@ def judge(
         geometry: of the head whose codes they are.
         emotion: reads emotions off rendered heads; None leaves that out.
         gates: limits; the defaults if None.
+        parts: sets of faces among the rows of an encoder's outputs; each must reach the gates by itself.
     """
     gates = gates or Gates()
     verdict = Verdict(compare(reference, found))
@@ -129,7 +132,8 @@ def judge(
     errors = sum(np.abs(reference[n] - found[n]).reshape(len(reference[n]), -1).mean(1) / max(g["spread"], 1e-6)
                  for n, g in verdict.groups.items())  # fmt: skip
     if network.kind == "encoder":
-        errors = _on_the_head(verdict, reference, found, geometry, emotion if network.name == "expression" else None)
+        reader = emotion if network.name == "expression" else None
+        errors = _on_the_head(verdict, reference, found, geometry, reader, parts or {})
     elif network.kind == "detail":
         difference = 1e3 * np.abs(reference["displacement"] - found["displacement"]).reshape(len(errors), -1)
         verdict.vertices, errors = _spread(difference), difference.mean(1)
@@ -149,8 +153,8 @@ def judge(
 
 
 def _on_the_head(verdict: Verdict, reference: Outputs, found: Outputs, geometry: Geometry,
-                 emotion: EmotionReader | None) -> np.ndarray:  # fmt: skip
-    """Fill in vertices, landmarks and emotion; returns the mean vertex error of each face."""
+                 emotion: EmotionReader | None, parts: Mapping[str, slice]) -> np.ndarray:  # fmt: skip
+    """Fill in vertices, landmarks and emotion, of all and of parts; returns the mean vertex error of each face."""
     rows = len(next(iter(reference.values())))
     distances, shifts, read = [], [], ([], [])  # type: ignore[var-annotated]
     for start in range(0, rows, BATCH):
@@ -166,13 +170,20 @@ def _on_the_head(verdict: Verdict, reference: Outputs, found: Outputs, geometry:
                 store.append(emotion(geometry.pictures(codes, vertices)))
     difference = np.concatenate(distances)
     on_face = difference[:, geometry.face]
-    verdict.vertices = _spread(on_face) | {"mean_all": float(difference.mean())}
-    if shifts:
-        verdict.landmarks = _spread(np.concatenate(shifts))
-    if emotion is not None:
-        joined = [{n: np.concatenate([part[n] for part in side]) for n in side[0]} for side in read]
-        verdict.emotion = _agreement(*joined)
-    return on_face.mean(1)
+    shift = np.concatenate(shifts) if shifts else None
+    agreed = [{n: np.concatenate([part[n] for part in side]) for n in side[0]} for side in read] if emotion else None
+
+    def measures(rows: slice) -> dict[str, dict[str, float] | None]:
+        return {
+            "vertices": _spread(on_face[rows]) | {"mean_all": float(difference[rows].mean())},
+            "landmarks": None if shift is None else _spread(shift[rows]),
+            "emotion": _agreement(*({n: v[rows] for n, v in side.items()} for side in agreed)) if agreed else None,
+        }
+
+    whole = measures(slice(None))
+    verdict.vertices, verdict.landmarks, verdict.emotion = (whole[key] for key in ("vertices", "landmarks", "emotion"))
+    verdict.parts = {name: measures(rows) for name, rows in parts.items()} if len(parts) > 1 else {}
+    return np.asarray(on_face.mean(1))
 
 
 def _spread(values: np.ndarray) -> dict[str, float]:
@@ -209,13 +220,17 @@ def failures(network: Network, recipe: str, verdict: Verdict, reference: Outputs
         for name in names:
             value = verdict.groups[name]["correlation"]
             check(value >= gates.correlation, f"{name}: correlation {value:.4f} < {gates.correlation}")
-    if verdict.vertices is not None:
-        for key, limit in (("mean", gates.mean_mm), ("p95", gates.p95_mm)):
-            value = verdict.vertices[key]
-            check(value <= limit, f"vertices: {key} {value:.3f} mm > {limit} mm")
-    if verdict.emotion is not None:
-        value = verdict.emotion["flips"]
-        check(value <= gates.flips, f"emotion: {value:.1%} of the classes flip > {gates.flips:.0%}")
+    for where, vertices, emotion in [
+        ("", verdict.vertices, verdict.emotion),
+        *((f"{name}: ", part["vertices"], part["emotion"]) for name, part in verdict.parts.items()),
+    ]:
+        if vertices is not None:
+            for key, limit in (("mean", gates.mean_mm), ("p95", gates.p95_mm)):
+                value = vertices[key]
+                check(value <= limit, f"{where}vertices: {key} {value:.3f} mm > {limit} mm")
+        if emotion is not None:
+            value = emotion["flips"]
+            check(value <= gates.flips, f"{where}emotion: {value:.1%} of the classes flip > {gates.flips:.0%}")
     if network.kind == "detail":
         value = verdict.groups["displacement"]["correlation"]
         check(value >= gates.correlation, f"displacement: correlation {value:.4f} < {gates.correlation}")

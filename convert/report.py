@@ -69,7 +69,7 @@ def write_reports(folder: Path, workshop: Workshop, results: list[Result], chose
     pictures = {
         (r.network, r.recipe): worst_cases(workshop, networks[r.network], r)
         for r in results
-        if r.network == "expression"
+        if networks[r.network].kind == "encoder"
     }
     with atomic_path(folder / "parity.html") as path:
         path.write_text(page(data, results, pictures), encoding="utf-8")
@@ -94,17 +94,18 @@ def worst_cases(workshop: Workshop, network: Network, result: Result) -> bytes |
 
 def table(results: list[Result]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the comparison, as shown on the terminal and on the page."""
-    heads = ["file", "MB", "exp corr.", "mm mean", "mm p95", "px mean", "flips", "clear", "ms 1 thr.", "ms 2 thr."]
+    heads = ["file", "MB", "exp corr.", "mm mean", "mm p95", "px mean", "flips", "clear"]
+    heads += [head for threads in "12" for head in (f"ms {threads} thr.", "float32")]
     return [*heads, "verdict"], [_row(result) for result in results]
 
 
 def _row(result: Result) -> list[str]:
     name = f"{result.network} {result.recipe}"
     if result.verdict is None:
-        return [name, *["-"] * 9, "refused"]
+        return [name, *["-"] * 11, "refused"]
     v = result.verdict
     main = v.groups.get("exp") or min(v.groups.values(), key=lambda group: group["correlation"])
-    ms = result.latency or {}
+    ms, base = result.latency or {}, result.float_latency or {}
 
     def number(values: dict[str, float] | None, key: str, form: str) -> str:
         return format(values[key], form) if values else "-"
@@ -113,7 +114,7 @@ def _row(result: Result) -> list[str]:
         name, f"{len(result.content) / 1e6:.2f}", f"{main['correlation']:.4f}",
         number(v.vertices, "mean", ".3f"), number(v.vertices, "p95", ".3f"), number(v.landmarks, "mean", ".2f"),
         number(v.emotion, "flips", ".1%"),
-        number(v.emotion, "clear_flips", ".1%"), number(ms.get("1"), "min", ".2f"), number(ms.get("2"), "min", ".2f"),
+        number(v.emotion, "clear_flips", ".1%"), *(number(of.get(t), "min", ".2f") for t in "12" for of in (ms, base)),
         "pass" if result.passed else "REJECTED",
     ]  # fmt: skip
 
@@ -128,6 +129,20 @@ def text_table(results: list[Result]) -> str:
         )
         for row in [heads, *rows]
     )
+
+
+def part_lines(results: list[Result]) -> list[str]:
+    """What the judge found on every set of faces, where there are several."""
+    lines = []
+    for result in results:
+        for where, part in (result.verdict.parts if result.verdict else {}).items():
+            vertices, emotion = part["vertices"], part["emotion"]
+            assert vertices is not None
+            said = f"{vertices['mean']:.3f} mm in the mean, {vertices['p95']:.3f} mm at p95"
+            if emotion is not None:
+                said += f", {emotion['flips']:.1%} of the classes flip, {emotion['clear_flips']:.1%} clear ones"
+            lines.append(f"{result.network} {result.recipe} on {where}: {said}")
+    return lines
 
 
 def page(data: dict[str, Any], results: list[Result], pictures: dict[tuple[str, str], bytes | None]) -> str:
@@ -150,6 +165,7 @@ def page(data: dict[str, Any], results: list[Result], pictures: dict[tuple[str, 
         body += [f"<p class='no'>{html.escape(reason)}</p>" for reason in result.reasons]
         if result.verdict is not None:
             body += [f"<p class='no'>{html.escape(note)}</p>" for note in result.verdict.notes]
+            body += [f"<p>{html.escape(line)}</p>" for line in part_lines([result])]
             body.append(_groups(result))
         picture = pictures.get((result.network, result.recipe))
         if picture:

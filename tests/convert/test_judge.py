@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import cv2
 import helpers_convert as helpers
 import keras
 import numpy as np
@@ -13,11 +14,13 @@ from convert.__main__ import command
 from convert.geometry import EmotionReader, Geometry
 from convert.jobs import REJECTED, Result, choose, write
 from convert.networks import load_source, optional_networks
+from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.cli import run
 from emoca_tf.emotion.default import load_default
 from emoca_tf.emotion.readout import small_readout
 from emoca_tf.errors import UserError
 from emoca_tf.flame.layer import Flame
+from emoca_tf.io.npz import write_npz
 from emoca_tf.weights.torch_layout import to_state
 
 
@@ -102,6 +105,21 @@ def judged(recipe, ms, size, passed=True):
     return Result("expression", recipe, b"x" * size, {}, verdict, latency=times)
 
 
+def test_every_set_of_faces_must_reach_the_gates(reference, geometry):
+    rows = len(reference["exp"])
+    found = {name: value.copy() for name, value in reference.items()}
+    found["exp"][rows - 1] += 0.2
+    parts = {"drawn": slice(0, rows - 1), "photos": slice(rows - 1, rows)}
+    verdict = parity.judge(helpers.tiny_network(), "int8", reference, found, geometry, parts=parts)
+    assert verdict.parts["drawn"]["vertices"]["max"] == 0
+    assert verdict.parts["photos"]["vertices"]["mean"] > 1
+    assert verdict.vertices["mean"] == pytest.approx(verdict.parts["photos"]["vertices"]["mean"] / rows)
+    assert [line for line in verdict.failures if line.startswith("photos: vertices: mean")]
+    assert not [line for line in verdict.failures if line.startswith("drawn")]
+    one = parity.judge(helpers.tiny_network(), "int8", reference, found, geometry, parts={"drawn": slice(0, rows)})
+    assert one.parts == {}
+
+
 def test_auto_takes_the_fastest_that_passed():
     results = [judged("float32", 5, 600), judged("int8", 2, 180, passed=False), judged("mixed", 3, 170)]
     assert choose(results).recipe == "mixed"
@@ -137,7 +155,7 @@ def test_command_converts_judges_and_reports(tiny_file, tmp_path, capsys):
     assert entry["passed"]
     assert entry["emotion"]["flips"] == 0
     assert entry["bytes"] == (out / "expression.float32.tflite").stat().st_size
-    assert set(entry["latency_ms"]) == {"1", "2"}
+    assert set(entry["latency_ms"]) == set(entry["float32_latency_ms"]) == {"1", "2"}
     assert facts["reference_device"].startswith(("CPU (", "GPU ("))
     assert "data:image/png;base64" in (out / "parity.html").read_text()
     capsys.readouterr()
@@ -151,6 +169,33 @@ def test_command_converts_judges_and_reports(tiny_file, tmp_path, capsys):
     assert "1.000000" in capsys.readouterr().out
     assert run(command, "convert", ["--benchmark", file]) == 0
     assert "not a phone" in capsys.readouterr().out
+
+
+def test_command_makes_batches_and_integer_inputs_and_judges_by_set(tiny_file, tmp_path, capsys):
+    out, photos = tmp_path / "out", tmp_path / "faces_jpeg.npz"
+    pictures = [(image * 255).astype(np.uint8) for image in helpers.face_images()[:3]]
+    coded = [cv2.imencode(".jpg", picture[..., ::-1])[1] for picture in pictures]
+    write_npz(photos, {
+        "id": np.array(["a", "b", "c"]), "jpeg": np.concatenate(coded),
+        "offset": np.cumsum([0, *map(len, coded)]), "label": np.zeros(3, np.int32),
+    })  # fmt: skip
+    points = np.repeat(np.linspace(320, 3200, 478)[None, :, None], 3, 0) * np.ones(3)
+    write_npz(
+        tmp_path / "faces_landmarks.npz", {"id": np.array(["a", "b", "c"]), "landmarks_x16": points.astype(np.int16)}
+    )
+    arguments = ["--tflite", str(tiny_file), "--network", "expression", "--network", "head", "--batch", "2",
+                 "--io", "int8", "--judge-data", "synthetic", "--judge-data", f"packed:{photos}", "--judge-count", "3",
+                 "--data-count", "4", "-o", str(out)]  # fmt: skip
+    run(command, "convert", arguments)  # a network this small fails its gate in 8 bits
+    facts = json.loads((out / "parity.json").read_text())
+    assert [faces["count"] for faces in facts["judged_on"]] == [3, 3]
+    (entry,) = facts["networks"]["expression"]
+    assert set(entry["parts"]) == {"synthetic", f"packed:{photos}"}
+    model = TFLiteModel(out / f"expression.int8.tflite{'' if entry['passed'] else REJECTED}")
+    assert model.inputs["image"] == ((2, 224, 224, 3), np.dtype(np.int8))
+    head = TFLiteModel(out / "head.int8-weights.tflite")
+    assert head.inputs["exp"] == ((2, 50), np.dtype(np.float32))
+    assert f"on packed:{photos}: " in capsys.readouterr().out
 
 
 def test_command_fails_when_a_gate_fails(tiny_file, tmp_path, capsys):
@@ -172,6 +217,8 @@ def test_command_fails_when_a_gate_fails(tiny_file, tmp_path, capsys):
         (["--tflite", "--inspect"], "give one of --tflite"),
         (["--tflite", "nowhere"], "nowhere: no weights there"),
         (["--tflite", "nowhere.keras"], "no such file"),
+        (["--tflite", "--bundle", "somewhere", "--batch", "2"], "one face at a time"),
+        (["--tflite", "--judge-data", "pakced:here"], "did you mean packed"),
         (["--inspect"], "needs a file"),
         (["--inspect", "nowhere.tflite"], "no such file"),
         (["--compare", "one.tflite"], "needs two files"),
