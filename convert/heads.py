@@ -93,7 +93,7 @@ def head_network(head: HeadModel, name: str = "head", landmarks: bool = True) ->
         return keras.Model(list(codes.values()), _Posed(head, landmarks, lean, name="flame")(codes), name=name)
 
     meaning = {key: CODE_MEANING[key] for key in sizes}
-    axes = {"vertices": ("x", "y", "z")}
+    axes = dict.fromkeys(("vertices", "landmarks", "landmarks_mp"), ("x", "y", "z"))
     return Network(name, model(lean=False), "head", inputs=meaning, axes=axes, lean=lambda: model(lean=True))
 
 
