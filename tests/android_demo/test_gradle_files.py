@@ -1,6 +1,8 @@
 """The Gradle files, which no machine of ours can run, say what the offline build does: versions, levels, folders, hosts."""
 
+import os
 import re
+import subprocess
 
 import helpers_android as helpers
 import pytest
@@ -45,7 +47,9 @@ def test_the_runtime_is_the_pinned_one_for_every_processor():
 
 def test_the_gpu_part_s_artifacts_are_of_one_version():
     ours = [name.rsplit(":", 1) for name in coordinates() if not name.startswith("org.bytedeco:")]
-    assert [name for name, _ in ours] == [f"com.google.ai.edge.litert:{name}" for name in ("litert", "litert-gpu", "litert-gpu-api")]
+    assert [name for name, _ in ours] == [
+        f"com.google.ai.edge.litert:{name}" for name in ("litert", "litert-gpu", "litert-gpu-api")
+    ]
     assert len({version for _, version in ours}) == 1
 
 
@@ -70,7 +74,9 @@ def test_plugins_are_applied_where_they_are_declared_and_modules_exist():
     compiler = fetch.tools()["kotlin-compiler"].coordinate.rsplit(":", 1)[1].split(".")
     gradle = declared["org.jetbrains.kotlin.android"].split(".")
     assert gradle[0] == compiler[0]
-    assert int(gradle[1]) <= int(compiler[1])  # what the newer compiler takes with -Werror, the older one has to know too
+    assert int(gradle[1]) <= int(
+        compiler[1]
+    )  # what the newer compiler takes with -Werror, the older one has to know too
 
 
 def test_java_levels_agree():
@@ -83,7 +89,22 @@ def test_models_and_libraries_stay_uncompressed(line):
     assert line in APP
 
 
-def test_the_bundle_s_folder_is_the_one_that_export_bundle_writes():
+def test_the_bundle_s_folder_is_the_one_that_export_bundle_writes(tmp_path):
+    """The script runs in a copy of the project's layout; its converter is one that writes a bundle of one file."""
     folder = said(r'layout\.projectDirectory\.dir\("([^"]+)"\)')
     assert helpers.DEMO / "app" / folder == offline.ASSETS
-    assert f"target=$here/../app/{folder}\n" in (helpers.DEMO / "tools" / "export_bundle").read_text()
+    script = helpers.DEMO / "tools" / "export_bundle"
+    copy = tmp_path / script.relative_to(helpers.DEMO.parent)
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(script.read_bytes())
+    converter = tmp_path / "converter"
+    converter.write_text('#!/bin/sh\nfor last; do :; done\nmkdir -p "$last"\necho {} > "$last/manifest.json"\n')
+    converter.chmod(0o755)
+    environment = {"PATH": os.environ["PATH"], "PYTHON": str(converter)}
+    done = subprocess.run(["sh", copy], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / helpers.DEMO.name / "app" / folder
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("manifest.json")] == [
+        written.relative_to(tmp_path) / "manifest.json"
+    ]
+    assert str(written) in done.stdout
