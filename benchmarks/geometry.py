@@ -36,10 +36,10 @@ import numpy as np
 
 from emoca_tf.cli import run
 from emoca_tf.errors import UserError
+from emoca_tf.faces.mediapipe_points import EYE_CORNERS
 
 SEED = 90_001
 BATCH = 16
-EYE_CORNERS = (33, 263)  # outer, MediaPipe
 EYE_CORNERS_68 = (36, 45)
 INNER = slice(17, 68)
 

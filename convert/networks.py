@@ -202,10 +202,14 @@ def _from_keras(path: Path, head: HeadModel) -> Source:
 
 def _trunk_of(models: Mapping[str, Any]) -> dict[str, Any]:
     """How the mobile encoders among the networks are built."""
-    for layer in (layer for name, model in models.items() if name.endswith("_encoder") for layer in model.layers):
-        if layer.name == "encoder.shrink":  # MobileNetV3's has a fixed kernel, the separable trunk's resizes
-            return {"shrink": layer.kernel_size[0]} if layer.weights else {"trunk": "separable"}
-    return {}
+    encoders = [model for name, model in models.items() if name.endswith("_encoder")]
+    layers = {layer.name: layer for model in encoders for layer in model.layers}
+    shrink = layers.get("encoder.shrink")
+    if shrink is None:
+        return {}
+    if shrink.weights:  # MobileNetV3's has a fixed kernel, a separable trunk's resizes
+        return {"shrink": shrink.kernel_size[0]}
+    return {"trunk": "separable_long" if "encoder.added.0" in layers else "separable"}
 
 
 def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:

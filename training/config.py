@@ -21,7 +21,7 @@ from emoca_tf.errors import UserError
 STAGES = ("emotion", "coarse_pretrain", "coarse", "detail", "readout", "distill")
 CHOICES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
-    "family": ("resnet50", "mobilenet_v3", "separable"),
+    "family": ("resnet50", "mobilenet_v3", "separable", "separable_long"),
     "emotion_family": ("family", "resnet50", "mobilenet_v3", "default"),
     "readout": ("emodeca", "small"),
     "layout": ("exp", "exp+jaw", "exp+global", "exp+pose"),
@@ -44,6 +44,7 @@ class Weights:
     photometric: float = 2.0
     landmarks: float = 0.0
     landmarks_mp: float = 0.0
+    landmarks_ocular: float = 0.0  # MediaPipe's landmarks, in units of the picture's inter-ocular distance
     eye_closure: float = 0.5
     mouth_closure: float = 0.5
     lip_corner: float = 0.5
@@ -82,7 +83,8 @@ class Config:
     Attributes:
         stage: what is learnt, a module of ``training/stages``.
         family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones) or ``separable`` (the same
-            trio on a trunk that starts from the embedded emotion network; half the size).
+            trio on a trunk that starts from the embedded emotion network; half the size) or ``separable_long`` (that
+            trunk with more convolutions).
         head: ``default`` or a head file written by ``HeadModel.save``.
         albedo: ``default`` or an albedo file written by ``AlbedoModel.save``.
         tied: the mobile shape and expression encoders are one trunk with two heads while they learn; half the time.

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from emoca_tf.encoders.mobile import ENCODERS, OPTIONAL, Mobile, optional_config, trunk_config, trunk_of
-from emoca_tf.encoders.separable import WIDTHS
+from emoca_tf.encoders.separable import TRUNKS, WIDTHS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
@@ -146,10 +146,10 @@ def trunk_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     kernels = [shape for key, shape in sorted(shapes.items()) if key.startswith("network/expression_encoder/")]
     first = kernels[0] if kernels else ()
     shrinks = len(first) == 4 and first[0] == first[1] < 3
-    return {
-        "shrink": first[0] if shrinks else 1,
-        "trunk": "separable" if first[-1:] == WIDTHS[:1] else "mobilenet_v3",
-    }
+    if first[-1:] != WIDTHS[:1]:
+        return {"shrink": first[0] if shrinks else 1, "trunk": "mobilenet_v3"}
+    convolutions = sum(shape[:2] == (3, 3) for shape in kernels)
+    return {"shrink": 1, "trunk": next(name for name, lengths in TRUNKS.items() if sum(lengths) == convolutions)}
 
 
 def _kernels(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:

@@ -33,6 +33,9 @@ LIP_PAIRS = tuple(
 CORNER_PAIRS = ((78, 308), (61, 291))
 """Lip corners, right and left."""
 
+EYE_CORNERS = (33, 263)
+"""Outer eye corners, right and left; their distance is the inter-ocular one."""
+
 IRIS = tuple(range(468, 478))
 
 FACE_OVAL = (

@@ -18,7 +18,7 @@ from emoca_tf.losses.emotion import emotion_features, emotion_readouts
 from emoca_tf.losses.exchange import exchange, ring_permutation
 from emoca_tf.losses.identity import identity
 from emoca_tf.losses.idmrf import id_mrf
-from emoca_tf.losses.landmarks import mediapipe_landmarks, weighted_landmarks
+from emoca_tf.losses.landmarks import mediapipe_landmarks, ocular_landmarks, weighted_landmarks
 from emoca_tf.losses.photometric import photometric
 from emoca_tf.losses.recognition import (
     class_weights,
@@ -54,6 +54,7 @@ __all__ = [
     "mediapipe_landmarks",
     "mouth_closure",
     "mouth_closure_mediapipe",
+    "ocular_landmarks",
     "pearson_loss",
     "photometric",
     "ring_permutation",

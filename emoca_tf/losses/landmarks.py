@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from emoca_tf.faces.mediapipe_points import EYE_CORNERS
+
 
 def _fan_weights() -> np.ndarray:
     """[68], sum 94: jaw angles, chin, nose and mouth count more, their corners most."""
@@ -20,6 +22,8 @@ def _fan_weights() -> np.ndarray:
 
 
 FAN_WEIGHTS = _fan_weights()
+LEAST_OCULAR = 0.2
+"""Of the crop's -1 .. 1: a tenth of its width."""
 
 
 def weighted_landmarks(predicted: tf.Tensor, truth: tf.Tensor, visibility: tf.Tensor | None = None) -> tf.Tensor:
@@ -49,3 +53,26 @@ def mediapipe_landmarks(predicted: tf.Tensor, truth: tf.Tensor, indices: np.ndar
         indices: ``[N]`` which of the 478 each embedded point is (``landmark_indices`` of the embedding).
     """
     return tf.reduce_mean(tf.abs(predicted[..., :2] - tf.gather(truth, indices, axis=1)[..., :2]))
+
+
+def ocular_landmarks(predicted: tf.Tensor, truth: tf.Tensor, indices: np.ndarray) -> tf.Tensor:
+    """Mean distance of the embedded MediaPipe points over the picture's inter-ocular distance, as it is reported.
+
+    The same pixels count more the farther a head is turned: its eye corners come together. That distance counts as at
+    least a tenth of the crop's width, or else profiles would rule the batch.
+
+    Args:
+        predicted: ``[B, N, 2+]`` projected points of the head's MediaPipe embedding.
+        truth: ``[B, 478, 2+]`` detected points.
+        indices: ``[N]`` which of the 478 each embedded point is.
+    """
+    given = tf.gather(truth, indices, axis=1)[..., :2]
+    corners = tf.gather(truth, EYE_CORNERS, axis=1)[..., :2]
+    ocular = tf.maximum(_length(corners[:, 0] - corners[:, 1]), LEAST_OCULAR)
+    return tf.reduce_mean(_length(predicted[..., :2] - given) / ocular[:, None])
+
+
+def _length(difference: tf.Tensor) -> tf.Tensor:
+    """Euclidean, with a finite gradient at zero."""
+    small = 1e-5
+    return tf.sqrt(tf.reduce_sum(difference**2, -1) + small**2) - small

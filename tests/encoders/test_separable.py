@@ -11,9 +11,10 @@ from emoca_tf.emotion import default
 from emoca_tf.encoders import separable
 from emoca_tf.encoders.mobile import mobile_config
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder
+from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
-from emoca_tf.io.npz import read_npz
-from training.networks import Reconstruction, start_from_emotion
+from emoca_tf.io.npz import read_npz, write_npz
+from training.networks import Reconstruction, initialise, start_from_emotion
 from training.trained import load_mobile, trunk_in
 
 RNG = np.random.default_rng(3)
@@ -52,27 +53,60 @@ def test_size_fits_a_phone() -> None:
     assert expression_encoder(keras, trunk="separable").count_params() < 1_000_000  # 2.0 MB in half precision
 
 
-def test_files_tell_the_trunk(tmp_path) -> None:
+def test_long_trunk_fits_a_phone() -> None:
+    assert expression_encoder(keras, trunk="separable_long").count_params() < 1_400_000
+
+
+def test_long_trunk_goes_on_from_a_short_one(tmp_path) -> None:
     head = HeadModel.load()
-    mobile = seeded_mobile(head, shrink=1, trunk="separable")
+    short = seeded_mobile(head, shrink=1, trunk="separable")
+    path = write_weights(short, tmp_path / "short.npz")
+    long = Reconstruction("separable_long", head)
+    before = long.encode(IMAGES).to_dict()
+    initialise(long.models, [str(path)])
+    for name, values in short.encode(IMAGES).to_dict().items():
+        assert np.abs(before[name] - values).max() > 1e-3, name
+        np.testing.assert_allclose(long.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
+    more = [layer for layer in long.models["shape_encoder"].layers if layer.name.endswith("conv7.pointwise")]
+    more[0].bias.assign_add(np.ones(256))
+    assert np.abs(long.encode(IMAGES).shape - short.encode(IMAGES).shape).max() > 1e-3  # what starts at zero counts
+
+
+def test_other_entries_may_not_be_missing(tmp_path) -> None:
+    head = HeadModel.load()
+    path = write_weights(seeded_mobile(head, shrink=1, trunk="separable"), tmp_path / "short.npz")
+    stored = read_npz(path)
+    del stored["pose_encoder.encoder.dense2.conv3.pointwise.weight"]
+    write_npz(path, stored)
+    with pytest.raises(UserError, match=r"dense2\.conv3"):
+        initialise(Reconstruction("separable_long", head).models, [str(path)])
+
+
+@pytest.mark.parametrize("trunk", ["separable", "separable_long"])
+def test_files_tell_the_trunk(tmp_path, trunk: str) -> None:
+    head = HeadModel.load()
+    mobile = seeded_mobile(head, shrink=1, trunk=trunk)
     path = write_weights(mobile, tmp_path / "weights.npz")
     stored = read_npz(path)
-    assert mobile_config({k: v.shape for k, v in stored.items()})["trunk"] == "separable"
+    assert mobile_config({k: v.shape for k, v in stored.items()})["trunk"] == trunk
     again = load_mobile([str(path)], head).mobile
     for name, values in mobile.encode(IMAGES).to_dict().items():
         np.testing.assert_allclose(again.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize(("family", "shrink"), [("separable", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)])
+@pytest.mark.parametrize(
+    ("family", "shrink"), [("separable", 1), ("separable_long", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)]
+)
 def test_checkpoints_tell_the_trunk(family: str, shrink: int) -> None:
     model = Reconstruction(family, HeadModel.load(), shrink=shrink).models["expression_encoder"]
     stored = {f"network/expression_encoder/{i:04d}": v.numpy() for i, v in enumerate(model.variables)}
     assert trunk_in(stored) == {"trunk": family, "shrink": shrink}
 
 
-def test_tied_separable_encoders_are_the_free_ones_on_one_trunk() -> None:
+@pytest.mark.parametrize("family", ["separable", "separable_long"])
+def test_tied_separable_encoders_are_the_free_ones_on_one_trunk(family: str) -> None:
     head = HeadModel.load()
-    tied, free = (Reconstruction("separable", head, tied=tied) for tied in (True, False))
+    tied, free = (Reconstruction(family, head, tied=tied) for tied in (True, False))
     assert len({id(model.get_layer("encoder.dense0.conv0")) for model in tied.models.values()}) == 1
     for name, model in tied.models.items():
         free.models[name].set_weights(model.get_weights())

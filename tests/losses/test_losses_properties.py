@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoca_tf import losses
+from emoca_tf.faces.mediapipe_points import EYE_CORNERS
 from emoca_tf.losses.distances import EYES, MOUTH
 
 INDICES = np.arange(478)
@@ -22,6 +23,7 @@ EQUAL_SIDES = {
     "mouth_closure": (losses.mouth_closure, POINTS68),
     "lip_corners": (losses.lip_corners, POINTS68),
     "mediapipe_landmarks": (lambda p, t: losses.mediapipe_landmarks(p, t, INDICES), POINTS478),
+    "ocular_landmarks": (lambda p, t: losses.ocular_landmarks(p, t, INDICES), POINTS478),
     "eye_closure_mediapipe": (lambda p, t: losses.eye_closure_mediapipe(p, t, INDICES), POINTS478),
     "mouth_closure_mediapipe": (lambda p, t: losses.mouth_closure_mediapipe(p, t, INDICES), POINTS478),
     "lip_corners_mediapipe": (lambda p, t: losses.lip_corners_mediapipe(p, t, INDICES), POINTS478),
@@ -47,6 +49,21 @@ def test_equal_sides_cost_nothing_and_have_a_finite_gradient_also_in_a_graph(nam
     value, gradient = step(same)
     assert abs(float(value)) < 1e-6
     assert np.isfinite(tf.convert_to_tensor(gradient)).all()
+
+
+def eyes_apart(by: float) -> np.ndarray:
+    """One face, its outer eye corners ``by`` apart."""
+    points = RANDOM.uniform(-1, 1, (1, 478, 3)).astype(np.float32)
+    points[0, EYE_CORNERS, :2] = (0.3, 0), (0.3, by)
+    return points
+
+
+@pytest.mark.parametrize(("apart", "over"), [(0.8, 0.8), (0.4, 0.4), (0.01, 0.2), (0.0, 0.2)])
+def test_ocular_landmarks_are_the_distance_over_that_of_the_eyes(apart, over):
+    truth = eyes_apart(apart)
+    some = np.arange(5, 60)
+    moved = truth[:, some] + np.array([0.03, -0.04, 9], np.float32)
+    assert float(losses.ocular_landmarks(moved, truth, some)) == pytest.approx(0.05 / over, rel=1e-3)
 
 
 def test_closed_lids_and_lips_have_a_finite_gradient():

@@ -114,6 +114,10 @@ CASES = {
         MOBILE, family="separable", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
         weights=replace(READ, hint=1.0, points=1.0),
     ),
+    "mixed, long trunk": replace(
+        MOBILE, family="separable_long", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
+        weights=replace(READ, hint=1.0, points=1.0, photometric=1.0, landmarks_ocular=1.0),
+    ),
     "mixed_coarse": replace(MOBILE, stage="coarse", shrink=2, weights=replace(READ, photometric=1.0)),
     "detail": replace(
         MOBILE, stage="detail", ring=2, exchange=True, coarse_codes="truth", weights=replace(QUIET, detail_mrf=0.0)

@@ -5,12 +5,17 @@ Command: python training/train.py ablation_with --set init=runs/ablation_pretrai
 
 from dataclasses import replace
 
-from training.recipes import ablation_pretrain, mobile
+from training.recipes import ablation_pretrain
 
 config = replace(
-    mobile.config,
-    data=ablation_pretrain.config.data,
+    ablation_pretrain.config,
+    stage="coarse",
+    tied=False,
     init=("runs/ablation_pretrain",),
+    background="input",
+    learning_rate=2e-4,
     steps=600,
-    weights=replace(mobile.config.weights, labels=0.0),
+    weights=replace(
+        ablation_pretrain.config.weights, emotion=1.0, taught=1.5, deformation=0.5, shape_reg=0.0, codes=0.0
+    ),
 )

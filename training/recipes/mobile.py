@@ -1,8 +1,8 @@
-"""The embedded phone-sized encoders, step 3 of 3: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 4 of 4: EMOCA's coarse stage; the rendered face must feel like the photo.
 
-Command: python training/train.py mobile --set init=runs/mobile_pretrain --out runs/mobile
-Learnt: the expression encoder, on a trunk of its own from here on, from all that step 1 knew and from the emotion
-network's features of photo and rendering. About 16 minutes on 2 cores; docs/mobile-training.md has what it gave.
+Command: python training/train.py mobile --set init=runs/mobile_pose --out runs/mobile
+Learnt: the expression encoder, on a trunk of its own from here on, from all that step 3 knew and from the emotion
+network's features of photo and rendering. About 10 minutes on 2 cores; docs/mobile-training.md has what it gave.
 """
 
 from dataclasses import replace
@@ -13,9 +13,12 @@ config = replace(
     mobile_pretrain.config,
     stage="coarse",
     tied=False,
-    init=("runs/mobile_pretrain",),
+    init=("runs/mobile_pose",),
     background="input",
-    learning_rate=2e-4,
-    steps=1300,
-    weights=replace(mobile_pretrain.config.weights, emotion=1.0, taught=1.5, deformation=0.5, shape_reg=0.0, codes=0.0),
-)
+    learning_rate=1.5e-4,
+    steps=600,
+    weights=replace(
+        mobile_pretrain.config.weights,
+        emotion=1.0, taught=1.5, deformation=0.5, shape_reg=0.0, codes=0.0,
+    ),
+)  # fmt: skip

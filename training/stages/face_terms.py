@@ -13,7 +13,7 @@ from emoca_tf.codes import Codes
 from emoca_tf.emotion.identity import load_identity
 from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.encoders.mobilenet_v3 import LARGE
-from emoca_tf.encoders.separable import FEATURES
+from emoca_tf.encoders.separable import FEATURES, TRUNKS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from training.config import Config
@@ -24,7 +24,7 @@ from training.stages.base import Batch, Term, active
 from training.stages.distances import Deformation
 
 Seen = tuple[tf.Tensor, tf.Tensor]  # features and probabilities that the emotion network has of the photo
-TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0], "separable": FEATURES}
+TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0]} | dict.fromkeys(TRUNKS, FEATURES)
 
 
 class FaceTerms:
@@ -152,6 +152,7 @@ class FaceTerms:
             points = _where_known(landmarks_mp, given, tf.gather(given, indices, axis=1))
             lids = losses.eye_closure_mediapipe(points, given, indices, self.config.eyelid_pairs)  # type: ignore[arg-type]
             terms["landmarks_mp"] = Term(losses.mediapipe_landmarks(points, given, indices), w.landmarks_mp)
+            terms["landmarks_ocular"] = Term(losses.ocular_landmarks(points, given, indices), w.landmarks_ocular)
             terms["eye_closure_mp"] = Term(lids, w.eye_closure_mp)
             terms["mouth_closure_mp"] = Term(losses.mouth_closure_mediapipe(points, given, indices), w.mouth_closure_mp)
             terms["lip_corner_mp"] = Term(losses.lip_corners_mediapipe(points, given, indices), w.lip_corner_mp)

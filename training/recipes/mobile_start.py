@@ -1,0 +1,41 @@
+"""The embedded phone-sized encoders, step 1 of 4: what shows in a face, on the short trunk, which learns faster.
+
+Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 24000
+         python -m training.datasets.mosaic_landmarks FACES/fer_train.npz
+         python training/train.py mobile_start --out runs/mobile_start
+         python -m training.export_preset runs/mobile_start -o runs/mobile_start.npz
+Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. All
+encoders share one trunk here. About 50 minutes on 2 cores; docs/mobile-training.md has what was tried. Next:
+mobile_pretrain.
+"""
+
+from training.config import Config, Weights
+
+config = Config(
+    stage="coarse_pretrain",
+    family="separable",
+    tied=True,
+    shrink=2,
+    data="3*rendered:FACES/synthetic_train.npz"
+    "+3*packed:FACES/mux_train_jpeg.npz,teacher=blendshapes"
+    "+4*mosaics:FACES/fer_train.npz,teacher=blendshapes",
+    augment="mobile",
+    balance_power=0.5,
+    batch_size=32,
+    steps=14000,
+    learning_rate=6e-4,
+    schedule="cosine",
+    ema=0.995,
+    clip_norm=1.0,
+    log_every=10,
+    validate_every=500,
+    picture_every=500,
+    checkpoint_every=250,
+    patience=0,
+    weights=Weights(
+        emotion=0.0, photometric=0.0, eye_closure=0.0, mouth_closure=0.0, lip_corner=0.0,
+        landmarks_mp=10.0, eye_closure_mp=2.0, mouth_closure_mp=2.0, lip_corner_mp=2.0,
+        codes=0.5, deformation=1.0, taught=3.0, labels=1.5, points=10.0,
+        shape_reg=1e-5, exp_reg=0.0, light_reg=0.0,
+    ),
+)  # fmt: skip
