@@ -3,13 +3,16 @@
 Run: ``python benchmarks/contact_sheet.py --weights mobile --data packed:/data/mux_dev -o sheet.png``
 or, for a folder of photographs (faces are detected, sub-folders may name classes): ``--data photos/``.
 
-The faces are drawn with a fixed seed, every class the same number of times as far as there are as many. Pictures may be
-of people: whoever passes the sheet on needs the right to.
+The faces are drawn with a fixed seed, every class the same number of times as far as there are as many. With
+``--show wink,lopsided,closed,open,pucker,frown`` they are those on which MediaPipe's blendshapes are strongest of that
+(``--data packed:/data/mux_dev,teacher=blendshapes-alone``). Pictures may be of people: whoever passes the sheet on
+needs the right to.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,16 @@ from emoca_tf.io.atomic import atomic_path
 CELL, LINE, GAP = 160, 18, 6
 BATCH = 8
 INK, RIGHT, WRONG = (30, 30, 34), (20, 120, 60), (180, 40, 40)
+Axes = Mapping[str, np.ndarray]
+SHOWS: dict[str, Callable[[Axes], np.ndarray]] = {
+    "wink": lambda a: np.abs(a["eyeBlinkLeft"] - a["eyeBlinkRight"]),
+    "lopsided": lambda a: np.abs(a["mouthSmileLeft"] - a["mouthSmileRight"]),
+    "closed": lambda a: np.minimum(a["eyeBlinkLeft"], a["eyeBlinkRight"]),
+    "open": lambda a: a["jawOpen"],
+    "pucker": lambda a: a["mouthPucker"],
+    "frown": lambda a: a["browDownLeft"] + a["browDownRight"],
+}
+"""How much of something a face shows, by its blendshapes ``name -> [N]``."""
 
 
 def equal_shares(classes: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -40,7 +53,24 @@ def equal_shares(classes: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.array(sorted(chosen, key=lambda row: (classes[row], row)), int)
 
 
-def from_source(spec: str, count: int, seed: int) -> tuple[np.ndarray, list[str], list[int]]:
+def strongest(axes: Axes, shows: list[str], count: int) -> list[tuple[str, int]]:
+    """What is shown and row, strongest first, every show equally often; NaN (no face) is never chosen.
+
+    Raises:
+        UserError: for a show that is not known.
+    """
+    unknown = [name for name in shows if name not in SHOWS]
+    if unknown:
+        raise UserError(f"--show {', '.join(unknown)}: there are {', '.join(SHOWS)}")
+    chosen = []
+    for name in shows:
+        amount = SHOWS[name](axes)
+        order = np.argsort(-np.nan_to_num(amount, nan=-np.inf), kind="stable")[: np.isfinite(amount).sum()]
+        chosen += [(name, int(row)) for row in order[: count // len(shows)]]
+    return chosen
+
+
+def from_source(spec: str, shows: list[str], count: int, seed: int) -> tuple[np.ndarray, list[str], list[int]]:
     """Crops ``[N, 224, 224, 3]``, captions and classes (-1 unknown) of a training data set."""
     from training.config import Config
     from training.datasets.augment import NONE
@@ -48,12 +78,26 @@ def from_source(spec: str, count: int, seed: int) -> tuple[np.ndarray, list[str]
     from training.inputs import open_source
 
     source = open_source(spec, Config(), seed)
-    rows = equal_shares(np.asarray(source.labels.expression[: max(10_000, count)]), count, seed)
+    chosen = strongest(_axes(source, spec), shows, count) if shows else []
+    rows = [row for _, row in chosen] or equal_shares(source.labels.expression[: max(10_000, count)], count, seed)
     rng = np.random.default_rng(seed)
     images = [finish(source.example(int(row), rng), NONE, rng)["image"] for row in rows]
     classes = [int(source.labels.expression[row]) for row in rows]
     captions = [EXPRESSIONS[label] if label >= 0 else source.ids[row] for label, row in zip(classes, rows, strict=True)]
+    if shows:
+        captions = [f"{name}; {caption}" for (name, _), caption in zip(chosen, captions, strict=True)]
     return np.stack(images), captions, classes
+
+
+def _axes(source: Any, spec: str) -> Axes:
+    """The blendshapes of a taught source by name."""
+    from emoca_tf.flame.head import HeadModel
+    from training.datasets.taught import Taught
+
+    if not isinstance(source, Taught):
+        raise UserError(f"--show goes by blendshapes: --data {spec},teacher=blendshapes-alone")
+    names = HeadModel.load().expression_names
+    return {name: source.exp[:, axis] for axis, name in enumerate(names)} | {"jawOpen": source.jaw[:, 0]}
 
 
 def from_folder(folder: Path, count: int, seed: int) -> tuple[np.ndarray, list[str], list[int]]:
@@ -121,16 +165,21 @@ def sheet(panels: list[np.ndarray], captions: list[str], classes: list[int], sha
 @click.option("--data", required=True, help="A folder of photographs, or kind:path of training data.")
 @click.option("--faces", default=48, show_default=True, type=click.IntRange(1, 400))
 @click.option("--seed", default=0, show_default=True)
+@click.option("--show", "shown", default="", help=f"Faces that show most of: {', '.join(SHOWS)}.")
 @click.option("--columns", default=4, show_default=True, type=click.IntRange(1, 12))
 @click.option("-o", "--out", "output", required=True, type=click.Path(path_type=Path), help="The .png to write.")
-def command(sources: tuple[str, ...], head: str, data: str, faces: int, seed: int, columns: int, output: Path) -> None:
+def command(
+    sources: tuple[str, ...], head: str, data: str, faces: int, seed: int, shown: str, columns: int, output: Path
+) -> None:
     from training.scene import Scene
     from training.trained import load_mobile
 
     if output.suffix.lower() != ".png":
         raise UserError(f"{output}: give a name that ends in .png")
-    folder = Path(data)
-    gather = partial(from_folder, folder) if folder.is_dir() else partial(from_source, data)
+    folder, shows = Path(data), [name for name in shown.split(",") if name]
+    if shows and folder.is_dir():
+        raise UserError("--show needs blendshapes; a folder of photographs has none")
+    gather = partial(from_folder, folder) if folder.is_dir() else partial(from_source, data, shows)
     images, captions, classes = gather(faces, seed)
     scene = Scene(head)
     found = load_mobile(sources, scene.model)

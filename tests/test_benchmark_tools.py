@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from emoca_tf.codes import Codes
+from emoca_tf.errors import UserError
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -30,6 +31,28 @@ def test_every_class_has_its_share_and_rare_ones_leave_theirs_to_others() -> Non
     assert len(set(rows)) == 21
     np.testing.assert_array_equal(rows, loaded("contact_sheet").equal_shares(classes, 21, seed=0))
     assert len(loaded("contact_sheet").equal_shares(classes, 500, seed=0)) == len(classes)
+
+
+def test_the_strongest_of_every_show_come_first_and_unknown_ones_are_named() -> None:
+    sheet = loaded("contact_sheet")
+    axes = {name: np.zeros(5) for name in ("eyeBlinkLeft", "eyeBlinkRight", "mouthSmileLeft", "mouthSmileRight")}
+    axes["eyeBlinkLeft"] = np.array([0.9, 0.9, 0.1, np.nan, 0.5])
+    axes["eyeBlinkRight"] = np.array([0.8, 0.1, 0.0, np.nan, 0.0])
+    assert sheet.strongest(axes, ["wink", "closed"], 4) == [("wink", 1), ("wink", 4), ("closed", 0), ("closed", 1)]
+    assert len(sheet.strongest(axes, ["wink"], 50)) == 4  # the face that was not found is never shown
+    with pytest.raises(UserError, match="lopsided"):
+        sheet.strongest(axes, ["yawn"], 4)
+
+
+def test_profiles_are_told_by_the_nose() -> None:
+    geometry = loaded("geometry")
+    given = np.zeros((2, 478, 3), np.float32)
+    given[:, geometry.EYE_CORNERS, :2] = (-0.3, 0.1), (0.3, -0.1)
+    given[0, geometry.NOSE_TIP, :2] = 0.05, 0.15  # across the line of the eyes: from the front
+    given[1, geometry.NOSE_TIP, :2] = 0.4, -0.1
+    front, side = geometry.sideways(given)
+    assert front == pytest.approx(0, abs=0.01)
+    assert side > geometry.PROFILE
 
 
 def test_distances_are_in_percent_of_the_eyes_and_hidden_points_do_not_count() -> None:
