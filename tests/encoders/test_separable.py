@@ -67,9 +67,9 @@ def test_long_trunk_goes_on_from_a_short_one(tmp_path) -> None:
     for name, values in short.encode(IMAGES).to_dict().items():
         assert np.abs(before[name] - values).max() > 1e-3, name
         np.testing.assert_allclose(long.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
-    more = [layer for layer in long.models["shape_encoder"].layers if layer.name.endswith("conv7.pointwise")]
+    more = [layer for layer in long.models["expression_encoder"].layers if layer.name.endswith("conv7.pointwise")]
     more[0].bias.assign_add(np.ones(256))
-    assert np.abs(long.encode(IMAGES).shape - short.encode(IMAGES).shape).max() > 1e-3  # what starts at zero counts
+    assert np.abs(long.encode(IMAGES).exp - short.encode(IMAGES).exp).max() > 1e-3  # what starts at zero counts
 
 
 def test_other_entries_may_not_be_missing(tmp_path) -> None:
