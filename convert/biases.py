@@ -19,6 +19,8 @@ KERNEL, BIAS = 1, 2
 def with_wide_bias(model: Any, graph: Any) -> dict[int, Any]:
     """Number of every operation whose kernel is in half precision and its bias not -> the one that widens the kernel.
 
+    A bias that another operation computes is none that could be stored otherwise.
+
     Args:
         model: ``ModelT`` of the flatbuffer schema.
         graph: one of its subgraphs.
@@ -41,6 +43,7 @@ def with_wide_bias(model: Any, graph: Any) -> dict[int, Any]:
         for at, op in enumerate(graph.operators)
         if _kind(model, op) in kinds and int(op.inputs[KERNEL]) in widened
         and len(op.inputs) > BIAS and op.inputs[BIAS] >= 0 and int(op.inputs[BIAS]) not in widened
+        and model.buffers[graph.tensors[op.inputs[BIAS]].buffer].data is not None
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import reduce
 from typing import Any
 
 import keras
@@ -44,8 +45,35 @@ def static(network: Network, batch: int = 1) -> Any:
     """The network with a fixed batch and named outputs, sharing its weights."""
     inputs = [keras.Input(batch_shape=(batch, *t.shape[1:]), name=name, dtype="float32")
               for name, t in input_tensors(network).items()]  # fmt: skip
-    values = network.model(inputs if len(inputs) > 1 else inputs[0])
+    values = with_plain_sums(network.model)(inputs if len(inputs) > 1 else inputs[0])
     return keras.Model(inputs, named_outputs(network, values), name=network.name)
+
+
+class _Sum(keras.layers.Layer):
+    """Tensors of one shape, added."""
+
+    def call(self, inputs: Any) -> Any:
+        return reduce(tf.add, inputs)
+
+
+def with_plain_sums(model: Any) -> Any:
+    """A model of the same layers and outputs, in which sums of vectors are sums.
+
+    Keras takes the second of two summed vectors for a bias when the batch is 1. The converter then multiplies each of
+    them with every linear layer that reads the sum, and makes one product the bias of the other: every layer behind the
+    sum costs twice, and no 8-bit kernel takes a bias that is computed.
+    """
+
+    def is_sum(layer: Any) -> bool:
+        return isinstance(layer, keras.layers.Add) and len(layer.output.shape) == 2
+
+    if not any(is_sum(layer) for layer in model.layers):
+        return model
+
+    def call(layer: Any, *inputs: Any, **options: Any) -> Any:
+        return _Sum(name=f"{layer.name}.plain")(*inputs) if is_sum(layer) else layer(*inputs, **options)
+
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
 
 
 def input_tensors(network: Network) -> dict[str, Any]:
