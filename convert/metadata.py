@@ -37,7 +37,7 @@ MEANING = {
     "arousal": "arousal, -1..1",
     "displacement": "displacement along the normals in UV space, metres",
 }
-_AXES = {
+AXES = {
     "cam": ("scale", "tx", "ty"), "eyelid": ("left", "right"), "jaw": ("x", "y", "z"), "global": ("x", "y", "z"),
     "expression": EXPRESSIONS,
 }  # fmt: skip
@@ -49,7 +49,7 @@ def describe(network: Network, model: TFLiteModel, recipe: str, weights: str, li
 
     def tensor(name: str, spec: tuple[tuple[int, ...], Any], meaning: str) -> dict[str, Any]:
         entry: dict[str, Any] = {"shape": list(spec[0]), "dtype": str(spec[1]), "meaning": meaning}
-        axes = network.axes.get(name) or _AXES.get(name)
+        axes = network.axes.get(name) or AXES.get(name)
         return entry | ({"axes": list(axes)} if axes else {})
 
     inputs = {n: tensor(n, s, network.inputs.get(n, n)) for n, s in model.inputs.items()}

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from convert import metadata
 from convert.export import named_outputs
 from convert.geometry import BATCH, EmotionReader, Geometry
 from convert.networks import Network
 from emoca_tf.capture.tflite import TFLiteModel
 
 Outputs = dict[str, np.ndarray]
-WORST = 6
+WORST, FURTHEST = 6, 4  # faces, and outputs
 CLEAR = 0.1  # difference of the two largest class probabilities above which a class is no near-tie
 DEGENERATE = 0.02  # spread of the expression code below which a network is hardly trained
 
@@ -43,7 +44,8 @@ class Verdict:
     """What the judge found.
 
     Attributes:
-        groups: output name -> ``mae``, ``max``, ``correlation``, ``spread`` (standard deviation of the reference).
+        groups: output name -> ``mae``, ``max``, ``error``, ``correlation``, ``spread`` (standard deviation of the
+            reference), see :func:`compare`.
         vertices: ``mean``, ``p95``, ``max`` in millimetres over the face, ``mean_all`` over the whole head; or None.
         landmarks: ``mean``, ``p95``, ``max`` in pixels of the 224 crop; or None.
         emotion: ``valence_mae``, ``arousal_mae``, ``flips`` and, without a gate, ``clear_flips``: flips of faces whose
@@ -51,7 +53,7 @@ class Verdict:
         parts: where the faces come from several sets: set -> its own ``vertices``, ``landmarks`` and ``emotion``.
         worst: row numbers of the faces with the largest error, worst first.
         failures: gates not reached, each in one line; empty for a pass.
-        notes: what is odd about the float network itself.
+        notes: which outputs are furthest off in a file that fails, and what is odd about the float network itself.
     """
 
     groups: dict[str, dict[str, float]]
@@ -88,10 +90,11 @@ def file_outputs(model: TFLiteModel, inputs: Mapping[str, np.ndarray]) -> Output
 
 
 def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
-    """Per output: mean and largest absolute difference, pooled correlation, spread of the reference.
+    """Per output: mean and largest absolute difference, error, pooled correlation, spread of the reference.
 
-    The correlation centres both sides on the reference's mean face, axis by axis, so that neither a constant offset
-    nor large constant axes hide an error.
+    The error is the mean squared difference as a share of the reference's variance over the faces. The correlation
+    centres both sides on the reference's mean face, axis by axis, so that neither a constant offset nor large constant
+    axes hide an error.
     """
     groups = {}
     for name, a in reference.items():
@@ -102,6 +105,7 @@ def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
         groups[name] = {
             "mae": float(np.abs(a - b).mean()),
             "max": float(np.abs(a - b).max()),
+            "error": float(np.square(x - y).mean() / max(np.square(x).mean(), 1e-12)),
             "correlation": float(x @ y / norm) if norm > 0 else float(np.allclose(x, y, atol=1e-6)),
             "spread": float(a.std(0).mean()),
         }
@@ -144,6 +148,8 @@ def judge(
         verdict.emotion = _agreement(reference, found)
     verdict.worst = [int(row) for row in np.argsort(errors)[::-1][:WORST]]
     verdict.failures = failures(network, recipe, verdict, reference, gates)
+    if verdict.failures:
+        verdict.notes.append(f"furthest off, in standard deviations: {', '.join(furthest(network, reference, found))}")
     if network.name == "expression" and verdict.groups["exp"]["spread"] < DEGENERATE:
         verdict.notes.append(
             f"the float network gives nearly the same expression for every face (spread "
@@ -235,6 +241,19 @@ def failures(network: Network, recipe: str, verdict: Verdict, reference: Outputs
         value = verdict.groups["displacement"]["correlation"]
         check(value >= gates.correlation, f"displacement: correlation {value:.4f} < {gates.correlation}")
     return lines
+
+
+def furthest(network: Network, reference: Outputs, found: Outputs) -> list[str]:
+    """The outputs, axis by axis where they are vectors, with the largest error; root mean square, worst first."""
+    errors: dict[str, float] = {}
+    for name, a in reference.items():
+        vector = a.ndim == 2
+        off = np.sqrt(np.square(a - found[name]).mean(0 if vector else None)).reshape(-1) / max(a.std(0).mean(), 1e-6)
+        axes = network.axes.get(name) or metadata.AXES.get(name) or tuple(map(str, range(len(off))))
+        labels = [f"{name} {axis}" for axis in axes] if len(off) > 1 else [name]
+        errors |= dict(zip(labels, map(float, off), strict=True))
+    worst = sorted(errors, key=lambda label: errors[label], reverse=True)[:FURTHEST]
+    return [f"{label} {errors[label]:.2g}" for label in worst]
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:

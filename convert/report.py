@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from convert.benchmark import device
+from convert.data import CALIBRATION_SEED
 from convert.jobs import Result, Workshop
 from convert.networks import Network
 from emoca_tf import __version__
@@ -41,7 +42,11 @@ def facts(workshop: Workshop, results: list[Result], chosen: dict[str, str]) -> 
         "head": workshop.source.head.name,
         "gates": settings.gates.__dict__,
         "judged_on": [faces.describe() for faces in workshop.judge_faces],
-        "calibration": {"origin": settings.calibration, "count": settings.calibration_count},
+        "calibration": {
+            "origin": settings.calibration,
+            "count": settings.calibration_count,
+            "seed": CALIBRATION_SEED,
+        },
         "reference_device": reference_device(),
         "latency_device": f"{device()} (not a phone)",
         "runtime": settings.runtime,
@@ -94,7 +99,7 @@ def worst_cases(workshop: Workshop, network: Network, result: Result) -> bytes |
 
 def table(results: list[Result]) -> tuple[list[str], list[list[str]]]:
     """Heads and rows of the comparison, as shown on the terminal and on the page."""
-    heads = ["file", "MB", "exp corr.", "mm mean", "mm p95", "px mean", "flips", "clear"]
+    heads = ["file", "MB", "exp corr.", "err. 1e-4", "mm mean", "mm p95", "px mean", "flips", "clear"]
     heads += [head for threads in "12" for head in (f"ms {threads} thr.", "float32")]
     return [*heads, "verdict"], [_row(result) for result in results]
 
@@ -102,7 +107,7 @@ def table(results: list[Result]) -> tuple[list[str], list[list[str]]]:
 def _row(result: Result) -> list[str]:
     name = f"{result.network} {result.recipe}"
     if result.verdict is None:
-        return [name, *["-"] * 11, "refused"]
+        return [name, *["-"] * 12, "refused"]
     v = result.verdict
     main = v.groups.get("exp") or min(v.groups.values(), key=lambda group: group["correlation"])
     ms, base = result.latency or {}, result.float_latency or {}
@@ -111,7 +116,7 @@ def _row(result: Result) -> list[str]:
         return format(values[key], form) if values else "-"
 
     return [
-        name, f"{len(result.content) / 1e6:.2f}", f"{main['correlation']:.4f}",
+        name, f"{len(result.content) / 1e6:.2f}", f"{main['correlation']:.4f}", f"{1e4 * main['error']:.2f}",
         number(v.vertices, "mean", ".3f"), number(v.vertices, "p95", ".3f"), number(v.landmarks, "mean", ".2f"),
         number(v.emotion, "flips", ".1%"),
         number(v.emotion, "clear_flips", ".1%"), *(number(of.get(t), "min", ".2f") for t in "12" for of in (ms, base)),

@@ -1,6 +1,7 @@
 """Files that come out of the converter: equal to the float network, described, and refused when they are bad."""
 
 import json
+import signal
 from pathlib import Path
 
 import flatbuffers
@@ -21,6 +22,7 @@ from convert.selective import half_weights
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.emotion.readout import readout_mlp
 from emoca_tf.encoders.detail import detail_generator
+from emoca_tf.encoders.mobilenet_v3 import TRUNKS, expression_encoder
 from emoca_tf.errors import UserError
 from emoca_tf.flame.layer import Flame
 
@@ -254,6 +256,30 @@ def test_a_trial_tells_garbage_from_a_model(float_file):
     assert reason is not None
     assert "/" not in reason, "no temporary path belongs in a message"
     assert trial.failure(float_file) is None
+
+
+def test_an_abort_of_the_runtime_is_a_reason(float_file, monkeypatch):
+    """As by the int16x8 file of the mobile expression encoder."""
+    monkeypatch.setattr(trial.sys, "executable", "/bin/sh")
+    monkeypatch.setattr(trial.subprocess, "run", _ended_by_abort(trial.subprocess.run))
+    assert trial.failure(float_file) == f"the runtime aborts on it (signal {int(signal.SIGABRT)})"
+
+
+def _ended_by_abort(run):
+    return lambda command, **options: run([command[0], "-c", "kill -ABRT $$"], **options)
+
+
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_no_encoder_has_activations_that_8_bits_slow_down(trunk):
+    """Hard-swish in 8 bits made a MobileNetV3 two times slower than in float."""
+    model = expression_encoder(keras, trunk=trunk)
+    kinds = {type(layer).__name__ for layer in model.layers}
+    assert kinds & {"ReLU"}
+    assert not kinds & {"Activation", "Multiply"}
+    assert {getattr(layer, "activation", keras.activations.linear).__name__ for layer in model.layers} <= {
+        "linear",
+        "relu",
+    }
 
 
 @pytest.mark.slow

@@ -57,10 +57,22 @@ def test_a_noisy_file_fails_with_numbers(reference, geometry, size, gate):
     assert any(gate in line for line in verdict.failures), verdict.failures
 
 
+def test_the_worst_outputs_of_a_failed_file_are_named(reference, geometry):
+    found = {name: value.copy() for name, value in reference.items()}
+    axis = helpers.head().expression_names[7]
+    found["exp"][:, 7] += 2
+    found["jaw"][:, 1] += 0.02
+    verdict = parity.judge(helpers.tiny_network(), "int8", reference, found, geometry)
+    first, second = verdict.notes[0].split(": ", 1)[1].split(", ")[:2]
+    assert first.startswith(f"exp {axis} ")
+    assert second.startswith("jaw y ")
+
+
 def test_a_constant_offset_is_not_hidden_by_correlation(reference):
     shifted = {name: value + 0.5 for name, value in reference.items()}
     groups = parity.compare(reference, shifted)
     assert groups["exp"]["correlation"] < 0.8  # np.corrcoef would say 1
+    assert groups["exp"]["error"] == pytest.approx(0.25 / reference["exp"].var(0).mean(), rel=1e-3)
 
 
 def test_float32_has_its_own_gate(reference, geometry):
