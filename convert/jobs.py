@@ -46,7 +46,7 @@ class Settings:
         integer_io: 8-bit inputs and outputs of the networks that see pictures.
         qat_steps: steps of the fine-tuning.
         qat_rate: its learning rate.
-        qat_count: pictures it learns on.
+        qat_count: pictures it learns on, at most.
         gates: limits of the judge.
         runtime: TFLite release that an app has, see :mod:`convert.compatibility`.
     """
@@ -144,7 +144,8 @@ class Workshop:
     @cached_property
     def learning_faces(self) -> Faces:
         s = self.settings
-        return load_faces(s.calibration, s.qat_count, CALIBRATION_SEED + 1, self.source.head)
+        count = min(s.qat_count, s.qat_steps * qat.BATCH)
+        return load_faces(s.calibration, count, CALIBRATION_SEED + 1, self.source.head)
 
     @cached_property
     def judge_faces(self) -> list[Faces]:

@@ -23,12 +23,13 @@ from convert.ranges import Calibrated, Range, matched, tightened
 from emoca_tf.errors import UserError
 
 Progress = Callable[[int, int, float], None]
+BATCH = 16  # pictures a step
 FAINTEST = 0.02  # spread of an output below which its noise is not worth learning
 RANGE_RATE = 3e-2  # learning rate of the ranges, which learn as a share of what they were
 
 
 def finetuned(
-    network: Network, calibration: Calibration, images: np.ndarray, *, steps: int = 200, batch_size: int = 16,
+    network: Network, calibration: Calibration, images: np.ndarray, *, steps: int = 200, batch_size: int = BATCH,
     learning_rate: float = 1e-4, seed: int = 0, batch: int = 1, integer: bool = False, progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
     """An 8-bit file of the network after fine-tuning.

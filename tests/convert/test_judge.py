@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from convert import parity
+from convert import benchmark, parity
 from convert.__main__ import command
 from convert.geometry import EmotionReader, Geometry
 from convert.jobs import REJECTED, Result, choose, write
@@ -130,6 +130,24 @@ def test_every_set_of_faces_must_reach_the_gates(reference, geometry):
     assert not [line for line in verdict.failures if line.startswith("drawn")]
     one = parity.judge(helpers.tiny_network(), "int8", reference, found, geometry, parts={"drawn": slice(0, rows)})
     assert one.parts == {}
+
+
+def test_slow_files_are_timed_fewer_times(monkeypatch):
+    runs = dict.fromkeys(("quick", "slow"), 0)
+
+    class Timed:
+        def __init__(self, content, threads, delegates):
+            self.name, self.inputs = content.decode(), {"x": ((1,), np.float32)}
+
+    def run(model, values):
+        runs[model.name] += 1
+        return {"quick": 10.0, "slow": 1500.0}[model.name]
+
+    monkeypatch.setattr(benchmark, "TFLiteModel", Timed)
+    monkeypatch.setattr(benchmark, "_run", run)
+    table = benchmark.latency({name: name.encode() for name in runs})
+    assert runs == {"quick": 45, "slow": 4}  # one and three
+    assert table["slow"] == {"min": 1500.0, "median": 1500.0}
 
 
 def test_auto_takes_the_fastest_that_passed():
