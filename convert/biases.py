@@ -31,7 +31,7 @@ def with_wide_bias(model: Any, graph: Any) -> dict[int, Any]:
     widened = {
         int(op.outputs[0]): op
         for op in graph.operators
-        if _kind(model, op) == schema.BuiltinOperator.DEQUANTIZE and graph.tensors[op.inputs[0]].type == half
+        if kind_of(model, op) == schema.BuiltinOperator.DEQUANTIZE and graph.tensors[op.inputs[0]].type == half
     }
     kinds = (
         schema.BuiltinOperator.CONV_2D,
@@ -41,7 +41,7 @@ def with_wide_bias(model: Any, graph: Any) -> dict[int, Any]:
     return {
         at: widened[int(op.inputs[KERNEL])]
         for at, op in enumerate(graph.operators)
-        if _kind(model, op) in kinds and int(op.inputs[KERNEL]) in widened
+        if kind_of(model, op) in kinds and int(op.inputs[KERNEL]) in widened
         and len(op.inputs) > BIAS and op.inputs[BIAS] >= 0 and int(op.inputs[BIAS]) not in widened
         and model.buffers[graph.tensors[op.inputs[BIAS]].buffer].data is not None
     }  # fmt: skip
@@ -96,6 +96,7 @@ def _narrow(model: Any, graph: Any, bias: int, widening: Any, kept: bool) -> Any
     return operation
 
 
-def _kind(model: Any, op: Any) -> int:
+def kind_of(model: Any, op: Any) -> int:
+    """Which of the schema's ``BuiltinOperator`` an operation is."""
     code = model.operatorCodes[op.opcodeIndex]
     return int(max(code.builtinCode, code.deprecatedBuiltinCode))

@@ -7,9 +7,10 @@ silently writes a file that returns NaN, and a batch of -1 is refused by the web
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
+from itertools import islice
 from typing import Any
 
 import keras
@@ -20,6 +21,7 @@ from convert.networks import Network
 from convert.quiet import silent
 from convert.ranges import Calibrated, tightened
 from convert.selective import dynamic, eight_bit_weights, half_weights
+from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
 
 RECIPES: dict[str, str] = {
@@ -37,7 +39,9 @@ SKINNING = 1 << 16
 CALIBRATED = ("int8", "mixed", "int16x8", "int8-qat")
 """Recipes that measure ranges on calibration pictures."""
 RANGED = ("int8", "mixed")
-"""Recipes whose ranges are then cut, see :mod:`convert.ranges`."""
+"""Recipes whose ranges are then cut where that helps, see :mod:`convert.ranges`."""
+COMPARED = 64
+"""Calibration inputs that tell whether it helps."""
 Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
@@ -115,7 +119,8 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
         return half_weights(convert(network, "float32", batch=batch))
     if recipe in RANGED and calibration is not None:
         ranged = calibrated(network, calibration, batch)
-        return quantised(tightened(ranged, calibration()), recipe, integer_io)
+        found = [quantised(one, recipe, integer_io) for one in (ranged, tightened(ranged, calibration()))]
+        return nearest(found, ranged.content, calibration())
     with _converter(network, batch) as converter:
         configure(converter, recipe, calibration)
         return run(converter.convert, f"{network.name}, {recipe}")
@@ -131,6 +136,19 @@ def calibrated(network: Network, calibration: Calibration | None, batch: int = 1
         configure(converter, "int8", calibration)
         converter._experimental_calibrate_only = True  # as tf.lite.experimental.QuantizationDebugger does
         return Calibrated(run(converter.convert, f"{network.name}, calibration"))
+
+
+def nearest(files: list[bytes], reference: bytes, rows: Iterable[Mapping[str, np.ndarray]]) -> bytes:
+    """The file whose outputs are nearest to those of the float file, each measured by how it varies over the rows."""
+    inputs = list(islice(rows, COMPARED))
+    runs = [TFLiteModel(content) for content in (reference, *files)]
+    wanted, *found = [[model(row) for row in inputs] for model in runs]
+    errors = np.zeros(len(files))
+    for name in wanted[0]:
+        truth = np.concatenate([row[name] for row in wanted])
+        variance = max(float(np.square(truth - truth.mean(0)).mean()), 1e-9)
+        errors += [np.square(np.concatenate([row[name] for row in rows]) - truth).mean() / variance for rows in found]
+    return files[int(errors.argmin())]
 
 
 def quantised(ranged: Calibrated, recipe: str, integer_io: bool = False) -> bytes:

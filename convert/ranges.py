@@ -2,6 +2,7 @@
 
 The converter writes the extremes that it saw into a float file and quantises that. In between the ranges can be
 others: cut where the few largest values cost all others more than they are worth, or those that a fine-tuning learnt.
+Whether cutting brings a network's outputs nearer is measured (:func:`convert.export.nearest`): peaks can carry them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from convert.networks import Network
 from convert.quiet import silent
+from convert.relus import relus_into_sums
 
 STEPS = 255  # of an 8-bit range
 OUTPUT_OPS = ("MEAN", "FULLY_CONNECTED")
@@ -137,7 +139,8 @@ class Calibrated:
         io = tf.int8 if integer_io else tf.float32
         nodes = [self.name(tensor) for tensor in sorted(self.behind_pooling())] if float_outputs else None
         with silent():
-            return bytes(mlir_quantize(self.content, input_data_type=io, output_data_type=io, denylisted_nodes=nodes))
+            content = mlir_quantize(self.content, input_data_type=io, output_data_type=io, denylisted_nodes=nodes)
+        return relus_into_sums(bytes(content))
 
 
 def tightened(calibrated: Calibrated, rows: Iterable[Mapping[str, np.ndarray]]) -> Calibrated:

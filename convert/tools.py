@@ -79,7 +79,7 @@ def compare_command(files: Sequence[str], data: str, count: int) -> None:
     click.echo(f"{len(next(iter(inputs.values())))} inputs ({data if 'image' in inputs else 'drawn codes'})")
     click.echo(f"{'output':14}{'MAE':>12}{'max':>12}{'correlation':>13}{'spread':>10}")
     for name, g in groups.items():
-        click.echo(f"{name:14}{g['mae']:12.6f}{g['max']:12.6f}{g['correlation']:13.6f}{g['spread']:10.4f}")
+        click.echo(f"{name:14}{g['mae']:12.4g}{g['max']:12.4g}{g['correlation']:13.6f}{g['spread']:10.3g}")
 
 
 def _drawn(model: Any, count: int) -> dict[str, np.ndarray]:

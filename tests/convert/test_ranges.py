@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert import parity
+from convert import benchmark, parity, ranges
 from convert.data import calibration
-from convert.export import calibrated, quantised
+from convert.export import calibrated, nearest, quantised
 from convert.networks import Network
 from convert.ranges import best_range, matched, on_grid, tightened
 from emoca_tf.capture.tflite import TFLiteModel
@@ -81,8 +81,37 @@ def test_only_what_follows_the_pooling_stays_in_float(sums):
     assert [d["op_name"] for d in details].count("DEQUANTIZE") <= 3  # one map, and the weights behind it
 
 
-def test_cut_ranges_lie_inside_and_outputs_keep_theirs(sums):
+def test_a_relu_of_a_sum_is_a_sum_and_the_runtime_takes_the_trunk_in_one_piece(sums, monkeypatch):
     network, file = sums
+    images = {"image": helpers.face_images()[:6]}
+    after = quantised(file, "int8")
+    monkeypatch.setattr(ranges, "relus_into_sums", lambda content: content)
+    before = quantised(file, "int8")
+    facts = [benchmark.operations(content) for content in (before, after)]
+    assert [(one["ops"]["ADD"], one["ops"].get("RELU", 0)) for one in facts] == [(2, 1), (3, 0)]
+    assert facts[1]["delegate_partitions"] < facts[0]["delegate_partitions"]
+    reference = parity.reference_outputs(network, images)["codes"]
+    off = [np.square(parity.file_outputs(TFLiteModel(content), images)["codes"] - reference).mean()
+           for content in (before, after)]  # fmt: skip
+    assert 0 < off[1] < 1.2 * off[0], off
+
+
+def test_the_file_whose_outputs_are_nearer_is_kept(sums):
+    network, file = sums
+    rows = calibration({"image": helpers.face_images()[:4]})
+    ends = {op.output: file.range(op.output) for op in file.operations if op.kind == "ADD"}
+    narrow = quantised(file.with_ranges({tensor: (low / 9, high / 9) for tensor, (low, high) in ends.items()}), "mixed")
+    whole = quantised(file, "mixed")
+    assert nearest([narrow, whole], file.content, rows()) is whole
+    assert nearest([whole, narrow], file.content, rows()) is whole
+    errors = [np.square(parity.file_outputs(TFLiteModel(content), {"image": helpers.face_images()[:4]})["codes"]
+                        - parity.reference_outputs(network, {"image": helpers.face_images()[:4]})["codes"]).mean()
+              for content in (narrow, whole)]  # fmt: skip
+    assert errors[0] > 2 * errors[1]
+
+
+def test_cut_ranges_lie_inside_and_outputs_keep_theirs(sums):
+    _, file = sums
     images = helpers.face_images()[:6]
     cut = tightened(file, calibration({"image": images})())
     smaller = 0
@@ -93,7 +122,8 @@ def test_cut_ranges_lie_inside_and_outputs_keep_theirs(sums):
     assert smaller >= 3
     for output in file.outputs:
         assert cut.range(output) == file.range(output)
-    reference = parity.reference_outputs(network, {"image": images})["codes"]
-    errors = [np.square(parity.file_outputs(TFLiteModel(quantised(one, "mixed")), {"image": images})["codes"]
-                        - reference).mean() for one in (file, cut)]  # fmt: skip
-    assert errors[1] < errors[0], errors
+    errors = np.zeros(2)
+    for values in cut.values(calibration({"image": images})()):
+        for op in file.operations:
+            errors += [lost(values[op.output], *one.range(op.output)) for one in (file, cut)]
+    assert errors[1] < 0.95 * errors[0], errors
