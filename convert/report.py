@@ -15,6 +15,7 @@ from convert.benchmark import device
 from convert.data import CALIBRATION_SEED
 from convert.jobs import Result, Workshop
 from convert.networks import Network
+from convert.parity import Verdict
 from emoca_tf import __version__
 from emoca_tf.io.atomic import atomic_path
 
@@ -150,6 +151,24 @@ def part_lines(results: list[Result]) -> list[str]:
     return lines
 
 
+def measures(verdict: Verdict) -> list[str]:
+    """What the differences mean, in words: on the head, in the picture, for the emotion."""
+
+    def spread(values: dict[str, float], unit: str) -> str:
+        return f"{values['mean']:.3f} {unit} in the mean, {values['p95']:.3f} at p95, {values['max']:.3f} at most"
+
+    lines = []
+    if verdict.vertices is not None:
+        lines.append(f"Vertices of the face: {spread(verdict.vertices, 'mm')}.")
+    if verdict.landmarks is not None:
+        lines.append(f"Landmarks: {spread(verdict.landmarks, 'px')} (crop of 224).")
+    if verdict.emotion is not None:
+        e = verdict.emotion
+        flips = f"{e['flips']:.1%} of the classes flip, {e['clear_flips']:.1%} clear ones"
+        lines.append(f"Emotion: {flips}; valence differs by {e['valence_mae']:.4f}, arousal by {e['arousal_mae']:.4f}.")
+    return lines
+
+
 def page(data: dict[str, Any], results: list[Result], pictures: dict[tuple[str, str], bytes | None]) -> str:
     """The HTML page; everything is inside it."""
     heads, rows = table(results)
@@ -170,7 +189,7 @@ def page(data: dict[str, Any], results: list[Result], pictures: dict[tuple[str, 
         body += [f"<p class='no'>{html.escape(reason)}</p>" for reason in result.reasons]
         if result.verdict is not None:
             body += [f"<p class='no'>{html.escape(note)}</p>" for note in result.verdict.notes]
-            body += [f"<p>{html.escape(line)}</p>" for line in part_lines([result])]
+            body += [f"<p>{html.escape(line)}</p>" for line in (*measures(result.verdict), *part_lines([result]))]
             body.append(_groups(result))
         picture = pictures.get((result.network, result.recipe))
         if picture:
@@ -183,11 +202,12 @@ def page(data: dict[str, Any], results: list[Result], pictures: dict[tuple[str, 
 def _groups(result: Result) -> str:
     assert result.verdict is not None
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{g['mae']:.5f}</td><td>{g['max']:.5f}</td><td>{g['correlation']:.5f}</td>"
-        f"<td>{g['spread']:.4f}</td></tr>"
+        f"<tr><td>{html.escape(name)}</td><td>{g['mae']:.5f}</td><td>{g['max']:.5f}</td><td>{g['error']:.2g}</td>"
+        f"<td>{g['correlation']:.5f}</td><td>{g['spread']:.4f}</td></tr>"
         for name, g in result.verdict.groups.items()
     )
     ops = ", ".join(f"{kind} {count}" for kind, count in (result.operations or {}).get("ops", {}).items())
     partitions = (result.operations or {}).get("delegate_partitions", "-")
-    return (f"<table><tr><th>output</th><th>MAE</th><th>max</th><th>correlation</th><th>spread</th></tr>{rows}</table>"
+    heads = "".join(f"<th>{head}</th>" for head in ("output", "MAE", "max", "error", "correlation", "spread"))
+    return (f"<table><tr>{heads}</tr>{rows}</table>"
             f"<p>{html.escape(ops)}; XNNPACK partitions: {partitions}</p>")  # fmt: skip

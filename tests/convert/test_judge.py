@@ -187,7 +187,10 @@ def test_command_converts_judges_and_reports(tiny_file, tmp_path, capsys):
     assert entry["bytes"] == (out / "expression.float32.tflite").stat().st_size
     assert set(entry["latency_ms"]) == set(entry["float32_latency_ms"]) == {"1", "2"}
     assert facts["reference_device"].startswith(("CPU (", "GPU ("))
-    assert "data:image/png;base64" in (out / "parity.html").read_text()
+    page = (out / "parity.html").read_text()
+    assert "data:image/png;base64" in page
+    for said in ("Vertices of the face: 0.000 mm in the mean", "px in the mean", "Emotion: 0.0% of the classes flip"):
+        assert said in page
     capsys.readouterr()
     assert run(command, "convert", ["--inspect", str(out / "expression.float32.tflite")]) == 0
     shown = capsys.readouterr().out
