@@ -19,13 +19,15 @@ from convert.learned import learnt_ranges, own_variables, plain, wrapped
 from convert.networks import Network
 from convert.parity import reference_outputs
 from convert.quiet import silent
-from convert.ranges import Calibrated, Range, matched, tightened
+from convert.ranges import Calibrated, Range, matched
 from emoca_tf.errors import UserError
 
 Progress = Callable[[int, int, float], None]
 BATCH = 16  # pictures a step
 FAINTEST = 0.02  # spread of an output below which its noise is not worth learning
-RANGE_RATE = 3e-2  # learning rate of the ranges, which learn as a share of what they were
+MOVE = 8  # pixels that a picture is moved at most
+SPREAD = 64  # pictures that tell how much an output varies
+RANGE_RATE = 2e-2  # learning rate of the ranges, which learn as a share of what they were
 
 
 def finetuned(
@@ -56,10 +58,10 @@ def finetuned(
 
     keras = legacy_keras()
     twin = build_twin(keras, network)
-    start = tightened(calibrated(network, calibration, batch), calibration())
+    start = calibrated(network, calibration, batch)
     ranges = {name: start.range(tensor) for name, tensor in rounded_tensors(network, start, images, integer).items()}
     aware = wrapped(keras, twin, ranges, linear=integer)
-    _learn(aware, network, images, steps, batch_size, learning_rate, seed, progress)
+    _learn(aware, twin, network, images, steps, batch_size, learning_rate, seed, progress)
     assert network.build is not None
     model = network.build(keras3)
     copy_weights(network.model, model)
@@ -132,18 +134,27 @@ def weights_back(aware: Any, model: Any) -> None:
         layers[inner.name].set_weights([learnt[v.name] for v in layers[inner.name].weights])
 
 
-def _learn(aware: Any, network: Network, images: np.ndarray, steps: int, batch_size: int, learning_rate: float,
-           seed: int, progress: Progress | None) -> None:  # fmt: skip
-    """Mean squared difference of the outputs in units of their spread; batch norms keep their statistics."""
+def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: int, batch_size: int,
+           learning_rate: float, seed: int, progress: Progress | None) -> None:  # fmt: skip
+    """Mean squared difference of the outputs in units of their spread; batch norms keep their statistics.
+
+    The float twin tells what it says about every picture as it is shown, so that no two steps show the same.
+    """
     import tensorflow as tf
     import tf_keras
 
     names = output_names(network)
-    truth = reference_outputs(network, {"image": images})
+    truth = reference_outputs(network, {"image": images[:SPREAD]})
     spread = {name: np.maximum(value.std(), FAINTEST).astype(np.float32) for name, value in truth.items()}
     weights, ends = _learnable(aware)
-    rates = [tf_keras.optimizers.schedules.CosineDecay(rate, steps) for rate in (learning_rate, RANGE_RATE)]
+    warm = max(steps // 10, 1)  # Adam's first steps are as large as its largest
+    rates = [tf_keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm, 1), warmup_target=rate, warmup_steps=warm)
+             for rate in (learning_rate, RANGE_RATE)]  # fmt: skip
     optimizers = [tf_keras.optimizers.Adam(rate, global_clipnorm=1.0) for rate in rates]
+
+    @tf.function
+    def told(batch: Any) -> Any:
+        return twin(batch, training=False)
 
     @tf.function
     def step(batch: Any, wanted: Any) -> Any:
@@ -156,10 +167,23 @@ def _learn(aware: Any, network: Network, images: np.ndarray, steps: int, batch_s
             optimizer.apply_gradients(zip(group, variables, strict=True))
         return loss
 
+    rng = np.random.default_rng(seed)
     for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
-        loss = step(tf.constant(images[rows]), [tf.constant(truth[name][rows]) for name in names])
+        shown = tf.constant(varied(images[rows], rng))
+        loss = step(shown, told(shown))
         if progress is not None:
             progress(number, steps, float(loss))
+
+
+def varied(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Crops ``[B, 224, 224, 3]`` mirrored or not, moved, and lighter or darker; pictures of 8 bits as a phone has."""
+    result = np.empty_like(images)
+    for out, image in zip(result, images, strict=True):
+        moved = np.pad(image, ((MOVE, MOVE), (MOVE, MOVE), (0, 0)), mode="edge")
+        y, x = rng.integers(0, 2 * MOVE + 1, 2)
+        moved = moved[y : y + len(image), x : x + image.shape[1], :]
+        out[:] = moved[:, :: rng.choice((-1, 1))] * rng.uniform(0.8, 1.2)
+    return np.round(result.clip(0, 1) * 255) / np.float32(255)
 
 
 def _learnable(aware: Any) -> tuple[list[Any], list[Any]]:

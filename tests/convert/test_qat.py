@@ -139,6 +139,18 @@ def test_fine_tuning_recovers_more_than_half_of_what_rounding_lost(images, uneve
     assert errors[1] < 0.5 * errors[0], errors
 
 
+def test_pictures_to_learn_on_are_varied_and_stay_pictures(images):
+    shown = qat.varied(images[:6], np.random.default_rng(1))
+    assert shown.shape == images[:6].shape
+    assert shown.dtype == np.float32
+    assert 0 <= shown.min() <= shown.max() <= 1
+    np.testing.assert_allclose(shown * 255, np.round(shown * 255), atol=1e-4)
+    for before, after in zip(images, shown, strict=False):
+        found = [np.corrcoef(one.mean((0, 2)), after.mean((0, 2)))[0, 1] for one in (before, before[:, ::-1])]
+        assert max(found) > 0.8, found  # the same columns, mirrored or not
+        assert np.abs(after - before).mean() > 0.01
+
+
 def test_a_network_without_twin_is_refused():
     with pytest.raises(UserError, match="no tf_keras twin"):
         qat.build_twin(qat.legacy_keras(), replace(helpers.tiny_network(), build=None))
