@@ -153,10 +153,6 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
     optimizers = [tf_keras.optimizers.Adam(rate, global_clipnorm=1.0) for rate in rates]
 
     @tf.function
-    def told(batch: Any) -> Any:
-        return twin(batch, training=False)
-
-    @tf.function
     def step(batch: Any, wanted: Any) -> Any:
         with tf.GradientTape() as tape:
             got = aware(batch, training=False)
@@ -170,7 +166,7 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
     rng = np.random.default_rng(seed)
     for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
         shown = tf.constant(varied(images[rows], rng))
-        loss = step(shown, told(shown))
+        loss = step(shown, twin(shown, training=False))  # as a graph of its own, TensorFlow logs a failed optimisation
         if progress is not None:
             progress(number, steps, float(loss))
 
