@@ -155,7 +155,7 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
     @tf.function
     def step(batch: Any, wanted: Any) -> Any:
         with tf.GradientTape() as tape:
-            got = aware(batch, training=False)
+            got = listed(aware(batch, training=False))
             loss = tf.add_n([tf.reduce_mean(((g - w) / spread[n]) ** 2)
                              for n, g, w in zip(names, got, wanted, strict=True)])  # fmt: skip
         gradients = tape.gradient(loss, [weights, ends])
@@ -166,9 +166,16 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
     rng = np.random.default_rng(seed)
     for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
         shown = tf.constant(varied(images[rows], rng))
-        loss = step(shown, twin(shown, training=False))  # as a graph of its own, TensorFlow logs a failed optimisation
+        loss = step(
+            shown, listed(twin(shown, training=False))
+        )  # as a graph of its own, TensorFlow logs a failed optimisation
         if progress is not None:
             progress(number, steps, float(loss))
+
+
+def listed(values: Any) -> list[Any]:
+    """Outputs as a list, also where a model has only one."""
+    return list(values) if isinstance(values, list | tuple) else [values]
 
 
 def varied(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from convert import learned, parity, qat
 from convert.data import calibration
 from convert.export import calibrated, convert, quantised
+from convert.networks import Network
 from convert.ranges import on_grid, tightened
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
@@ -137,6 +138,19 @@ def test_fine_tuning_recovers_more_than_half_of_what_rounding_lost(images, uneve
         errors.append(float(np.mean((found["exp"] - reference["exp"]) ** 2)))
     assert np.mean(losses[-10:]) < np.mean(losses[:3])
     assert errors[1] < 0.5 * errors[0], errors
+
+
+def test_a_network_of_one_output_is_tuned(images):
+    """As E_flame and E_expression of ResNet50."""
+
+    def build(module):
+        image, x = helpers.tiny_trunk(module)
+        return module.Model(image, module.layers.Dense(3, name="codes")(x), name="coarse")
+
+    keras.utils.set_random_seed(31)
+    network = Network("coarse", build(keras), "encoder", ("codes",), build)
+    content = qat.finetuned(network, calibration({"image": images[:4]}), images[:4], steps=2, batch_size=2)
+    assert parity.file_outputs(TFLiteModel(content), {"image": images[:2]})["codes"].shape == (2, 3)
 
 
 def test_pictures_to_learn_on_are_varied_and_stay_pictures(images):
