@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 4 of 4: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 5 of 5: EMOCA's coarse stage; the rendered face must feel like the photo.
 
 Command: python training/train.py mobile --set init=runs/mobile_pose --out runs/mobile
 Learnt: the expression encoder, on a trunk of its own from here on, from all that step 3 knew and from the emotion

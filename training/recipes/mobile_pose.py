@@ -1,8 +1,8 @@
-"""The embedded phone-sized encoders, step 3 of 4: pose, identity, albedo and light, mostly from photographs.
+"""The embedded phone-sized encoders, step 3 of 5: pose, identity, albedo and light, mostly from photographs.
 
 Command: python training/train.py mobile_pose --set init=runs/mobile_pretrain --out runs/mobile_pose
-Pose and shape encoder are taken from here. Landmarks count in units of the inter-ocular distance, so that turned heads
-count more, and albedo and light learn from the photographs' pixels. About 20 minutes on 2 cores. Next: mobile.
+Landmarks count in units of the inter-ocular distance, so that turned heads count more, and albedo and light learn from
+the photographs' pixels. About 20 minutes on 2 cores. Next: mobile_colour, mobile.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 2 of 4: the same lessons on a longer trunk, which starts as the short one.
+"""The embedded phone-sized encoders, step 2 of 5: the same lessons on a longer trunk, which starts as the short one.
 
 Command: python training/train.py mobile_pretrain --set init=runs/mobile_start.npz --out runs/mobile_pretrain
 About an hour on 2 cores. Next: mobile_pose.

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 1 of 4: what shows in a face, on the short trunk, which learns faster.
+"""The embedded phone-sized encoders, step 1 of 5: what shows in a face, on the short trunk, which learns faster.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 24000
          python -m training.datasets.mosaic_landmarks FACES/fer_train.npz
