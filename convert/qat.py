@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from convert.export import Calibration, calibrated, named_outputs, quantised
+from convert.export import Calibration, calibrated, named_outputs, nearest, quantised
 from convert.learned import learnt_ranges, own_variables, plain, wrapped
 from convert.networks import Network
 from convert.parity import reference_outputs
@@ -34,7 +34,7 @@ def finetuned(
     network: Network, calibration: Calibration, images: np.ndarray, *, steps: int = 200, batch_size: int = BATCH,
     learning_rate: float = 1e-4, seed: int = 0, batch: int = 1, integer: bool = False, progress: Progress | None = None,
 ) -> bytes:  # fmt: skip
-    """An 8-bit file of the network after fine-tuning.
+    """An 8-bit file of the network after fine-tuning, or without it where that is nearer on the calibration rows.
 
     The fine-tuned twin itself is not converted: from a tfmot graph the converter turns a ReLU with maximum 1 (the
     eyelids) into a constant.
@@ -68,7 +68,8 @@ def finetuned(
     weights_back(aware, model)
     tuned = replace(network, model=model)
     file = with_learnt_ranges(tuned, calibrated(tuned, calibration, batch), images, learnt_ranges(aware))
-    return quantised(file, "int8" if integer else "mixed", integer)
+    files = [quantised(one, "int8" if integer else "mixed", integer) for one in (start, file)]
+    return nearest(files, start.content, calibration())
 
 
 def rounded_tensors(network: Network, file: Calibrated, images: np.ndarray, integer: bool) -> dict[str, int]:
