@@ -57,16 +57,20 @@ def strongest(axes: Axes, shows: list[str], count: int) -> list[tuple[str, int]]
     """What is shown and row, strongest first, every show equally often; NaN (no face) is never chosen.
 
     Raises:
-        UserError: for a show that is not known.
+        UserError: a show that is not known, fewer faces than shows, or no face at all.
     """
     unknown = [name for name in shows if name not in SHOWS]
     if unknown:
         raise UserError(f"--show {', '.join(unknown)}: there are {', '.join(SHOWS)}")
+    if count < len(shows):
+        raise UserError(f"--faces {count} are too few for {len(shows)} shows; each takes at least one")
     chosen = []
     for name in shows:
         amount = SHOWS[name](axes)
         order = np.argsort(-np.nan_to_num(amount, nan=-np.inf), kind="stable")[: np.isfinite(amount).sum()]
         chosen += [(name, int(row)) for row in order[: count // len(shows)]]
+    if not chosen:
+        raise UserError("--show: none of these pictures has blendshapes")
     return chosen
 
 

@@ -167,9 +167,8 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
     rng = np.random.default_rng(seed)
     for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
         shown = tf.constant(varied(images[rows], rng))
-        loss = step(
-            shown, listed(twin(shown, training=False))
-        )  # as a graph of its own, TensorFlow logs a failed optimisation
+        wanted = listed(twin(shown, training=False))  # as a graph of its own, TensorFlow logs a failed optimisation
+        loss = step(shown, wanted)
         if progress is not None:
             progress(number, steps, float(loss))
 

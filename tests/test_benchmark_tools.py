@@ -42,6 +42,10 @@ def test_the_strongest_of_every_show_come_first_and_unknown_ones_are_named() -> 
     assert len(sheet.strongest(axes, ["wink"], 50)) == 4  # the face that was not found is never shown
     with pytest.raises(UserError, match="lopsided"):
         sheet.strongest(axes, ["yawn"], 4)
+    with pytest.raises(UserError, match="too few for 2 shows"):
+        sheet.strongest(axes, ["wink", "closed"], 1)
+    with pytest.raises(UserError, match="none of these pictures"):
+        sheet.strongest({name: np.full(3, np.nan) for name in axes}, ["wink"], 2)
 
 
 def test_profiles_are_told_by_the_nose() -> None:

@@ -149,7 +149,9 @@ def trunk_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     if first[-1:] != WIDTHS[:1]:
         return {"shrink": first[0] if shrinks else 1, "trunk": "mobilenet_v3"}
     convolutions = sum(shape[:2] == (3, 3) for shape in kernels)
-    return {"shrink": 1, "trunk": next(name for name, lengths in TRUNKS.items() if sum(lengths) == convolutions)}
+    # A number that no trunk has is told when the arrays are loaded.
+    trunk = next((name for name, lengths in TRUNKS.items() if sum(lengths) == convolutions), "separable")
+    return {"shrink": 1, "trunk": trunk}
 
 
 def _kernels(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:

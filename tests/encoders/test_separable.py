@@ -103,6 +103,16 @@ def test_checkpoints_tell_the_trunk(family: str, shrink: int) -> None:
     assert trunk_in(stored) == {"trunk": family, "shrink": shrink}
 
 
+def test_a_checkpoint_of_no_known_length_is_refused_in_one_line(tmp_path) -> None:
+    head = HeadModel.load()
+    models = Reconstruction("separable", head).models
+    stored = {f"network/{name}/{i:04d}": v.numpy() for name, m in models.items() for i, v in enumerate(m.variables)}
+    del stored["network/expression_encoder/0002"]  # a depthwise kernel
+    write_npz(tmp_path / "short.npz", stored)
+    with pytest.raises(UserError, match="has another size"):
+        load_mobile([str(tmp_path / "short.npz")], head)
+
+
 @pytest.mark.parametrize("family", ["separable", "separable_long"])
 def test_tied_separable_encoders_are_the_free_ones_on_one_trunk(family: str) -> None:
     head = HeadModel.load()
