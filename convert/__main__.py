@@ -13,7 +13,18 @@ from emoca_tf.cli import run
 
 NETWORKS = ("expression", "pose", "shape", "pose_shape", "coarse", "head", "head_small", "emotion", "readout",
             "detail_encoder", "detail")  # fmt: skip
-RECIPE_NAMES = ("auto", "float32", "float16", "int8-weights", "dynamic", "int8", "int16x8", "int8-qat", "mixed")
+RECIPE_NAMES = (
+    "auto",
+    "float32",
+    "float16",
+    "int8-weights",
+    "dynamic",
+    "part-dynamic",
+    "int8",
+    "int16x8",
+    "int8-qat",
+    "mixed",
+)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from convert.jobs import Result, Workshop
     from convert.networks import Network
 
-AUTO = ("float32", "float16", "int8-weights", "dynamic", "mixed", "int8", "int16x8", "int8-qat")
+AUTO = ("float32", "float16", "int8-weights", "dynamic", "part-dynamic", "mixed", "int8", "int16x8", "int8-qat")
 POSSIBLE = {
     "encoder": AUTO, "detail_encoder": AUTO[:-1], "emotion": AUTO, "readout": AUTO[:4], "head": AUTO[:3],
     "detail": AUTO[:-1],
@@ -25,13 +25,12 @@ POSSIBLE = {
 """Recipes by kind of network; ``int8-qat`` needs a tf_keras twin, and 8-bit codes would be too coarse for the head."""
 _PICTURES = ("int8-weights", "float16")
 DEFAULT = {
-    "encoder": _PICTURES, "detail_encoder": _PICTURES, "emotion": _PICTURES, "readout": ("float16",),
+    "encoder": ("part-dynamic", *_PICTURES), "detail_encoder": _PICTURES, "emotion": _PICTURES, "readout": ("float16",),
     "head": ("int8-weights", "float16"), "detail": ("int8", "int8-weights", "float16"),
 }  # fmt: skip
-"""Without ``--recipe`` the first of these that passes.
+"""Without ``--recipe`` the first of these that passes and that the app's runtime can run.
 
-8-bit activations are not among them: what passes with them passes with 8-bit weights alone, which are as small, as fast
-as float and nearer to it. They are for processors that multiply 8-bit numbers faster, and for who asks for them.
+8-bit activations everywhere are not among them: they change too many emotion classes. They are for who asks for them.
 """
 
 
@@ -142,7 +141,7 @@ def _attempts(workshop: Workshop, network: Network, recipes: Sequence[str], ever
             bar.set_postfix_str(f"{what}, step {done}/{total}, loss {loss:.4f}")
 
         made.append(workshop.make(network, recipe, learning))
-        if not every and made[-1].passed:
+        if not every and made[-1].passed and not made[-1].obstacles:
             break
     return made
 

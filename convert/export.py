@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from convert.networks import Network
+from convert.partly import partly_dynamic
 from convert.quiet import silent
 from convert.ranges import Calibrated, tightened
 from convert.selective import dynamic, eight_bit_weights, half_weights
@@ -29,6 +30,7 @@ RECIPES: dict[str, str] = {
     "float16": "weights in half precision",
     "dynamic": "8-bit weights, activations quantised while running, depthwise convolutions left in float",
     "int8-weights": "8-bit weights, float activations",
+    "part-dynamic": "int8-weights, but layers that bear it compute in 8 bits, activations quantised while running",
     "int8": "8-bit weights and activations, ranges from calibration pictures",
     "mixed": "int8 with the pooling and what follows in half precision",
     "int16x8": "8-bit weights, 16-bit activations",
@@ -38,10 +40,15 @@ SKINNING = 1 << 16
 """Kernels of the head up to this size stay in half precision: weights that no longer add up to 1 would scale it."""
 CALIBRATED = ("int8", "mixed", "int16x8", "int8-qat")
 """Recipes that measure ranges on calibration pictures."""
+ROUNDED = ("int8-weights", "part-dynamic")
+"""Recipes whose kernels are rounded for their layers' outputs on calibration pictures, see :mod:`convert.rounding`."""
+MEASURED = 48
+"""Calibration inputs that tell ``part-dynamic`` what each layer bears."""
 RANGED = ("int8", "mixed")
 """Recipes whose ranges are then cut where that helps, see :mod:`convert.ranges`."""
 COMPARED = 64
 """Calibration inputs that tell whether it helps."""
+NO_CALIBRATION = "recipe {} needs calibration pictures; give --data"
 Calibration = Callable[[], Iterator[dict[str, np.ndarray]]]
 
 
@@ -99,7 +106,7 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
     Args:
         network: what to convert.
         recipe: a key of :data:`RECIPES`.
-        calibration: gives inputs by name; needed for the recipes in :data:`CALIBRATED`.
+        calibration: gives inputs by name; needed for the recipes in :data:`CALIBRATED` and for ``part-dynamic``.
         batch: static batch size.
         integer_io: 8-bit inputs and outputs instead of float32 (``int8`` only).
 
@@ -115,6 +122,10 @@ def convert(network: Network, recipe: str, calibration: Calibration | None = Non
     if recipe == "int8-weights":
         small = SKINNING if network.kind == "head" else None
         return eight_bit_weights(convert(network, "float32", batch=batch), small)
+    if recipe == "part-dynamic":
+        if calibration is None:
+            raise UserError(NO_CALIBRATION.format(recipe))
+        return partly_dynamic(convert(network, "float32", batch=batch), list(islice(calibration(), MEASURED)))
     if recipe == "float16" and network.kind == "head":
         return half_weights(convert(network, "float32", batch=batch))
     if recipe in RANGED and calibration is not None:
@@ -181,7 +192,7 @@ def configure(converter: Any, recipe: str, calibration: Calibration | None) -> N
         converter.target_spec.supported_types = [tf.float16]
     elif recipe in CALIBRATED:
         if calibration is None:
-            raise UserError(f"recipe {recipe} needs calibration pictures; give --data")
+            raise UserError(NO_CALIBRATION.format(recipe))
         converter.representative_dataset = calibration
         sets = tf.lite.OpsSet
         converter.target_spec.supported_ops = [

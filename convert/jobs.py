@@ -15,7 +15,7 @@ from convert import benchmark, metadata, parity, qat, scales, trial
 from convert.compatibility import SHIPPED, obstacles
 from convert.data import CALIBRATION_SEED, JUDGE_SEED, Faces, calibration, load_faces
 from convert.equalise import equalised
-from convert.export import CALIBRATED, convert
+from convert.export import CALIBRATED, ROUNDED, convert
 from convert.geometry import EmotionReader, Geometry
 from convert.networks import Network, Source
 from convert.rounding import rounded
@@ -223,7 +223,7 @@ class Workshop:
             result.refused, result.content = reason, content
             return result
         s = self.settings
-        calibrated = recipe in CALIBRATED or (recipe == "int8-weights" and "image" in network.inputs)
+        calibrated = recipe in CALIBRATED or (recipe in ROUNDED and "image" in network.inputs)
         extra = {"calibration": self._calibration_note(network)} if calibrated else {}
         description = metadata.describe(
             network, TFLiteModel(content), recipe, self.source.origin, self.licence(network), extra
@@ -241,11 +241,12 @@ class Workshop:
 
     def _content(self, network: Network, recipe: str, progress: qat.Progress | None) -> bytes:
         s = self.settings
-        rows = calibration(self.calibration_inputs(network), s.batch) if recipe in CALIBRATED else None
+        measured = recipe in CALIBRATED or recipe == "part-dynamic"
+        rows = calibration(self.calibration_inputs(network), s.batch) if measured else None
         network = network.leaner()
         if recipe in CALIBRATED and "image" in network.inputs:
             network = equalised(network, self.calibration_faces.images[:RANGE_FACES])
-        if recipe == "int8-weights" and "image" in network.inputs:
+        if recipe in ROUNDED and "image" in network.inputs:
             network = rounded(network, self.calibration_faces.images)
         if recipe != "int8-qat":
             integer_io = s.integer_io and network.kind not in FLOAT_CODES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,42 @@ def half_weights(content: bytes) -> bytes:
     return _checked(_quantised(content, prepare), "float16", "float16")
 
 
-def eight_bit_weights(content: bytes, small_kernel: int | None = None) -> bytes:
+@dataclass(frozen=True)
+class Product:
+    """An operation that multiplies with a kernel.
+
+    Attributes:
+        scope: where litert-quantizer finds it.
+        operation: its kind, one of :data:`KERNELS`.
+        kernel: how many numbers the kernel has.
+        multiplications: of one run.
+    """
+
+    scope: str
+    operation: str
+    kernel: int
+    multiplications: int
+
+
+def products(content: bytes) -> Iterator[Product]:
+    """The operations of a file that multiply with a stored kernel."""
+    from tensorflow.lite.python import schema_py_generated as schema
+
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    kinds = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            kind = kinds[op.opcodeIndex]
+            if kind in KERNELS:
+                kernel, out = (graph.tensors[index].shape for index in (op.inputs[1], op.outputs[0]))
+                # All but the batch and the channels, which the kernel counts.
+                places, size = int(np.prod(out[1:-1])), int(np.prod(kernel))
+                scope = "".join(f"{graph.tensors[index].name.decode()};" for index in op.outputs)
+                yield Product(scope, kind, size, places * size)
+
+
+def eight_bit_weights(content: bytes, small_kernel: int | None = None, computed: Collection[str] = ()) -> bytes:
     """8-bit weights by channel that are computed with in float; small and depthwise kernels in half precision.
 
     The runtime unpacks the weights when it loads the file, so that it runs as fast as the float file.
@@ -65,20 +101,25 @@ def eight_bit_weights(content: bytes, small_kernel: int | None = None) -> bytes:
     Args:
         content: a float32 file.
         small_kernel: up to how many numbers a kernel is small; :data:`SMALL_KERNEL` if None.
+        computed: scopes (:class:`Product`) of layers with large kernels that compute in 8 bits, their activations
+            quantised while running.
 
     Raises:
         UserError: nothing was quantised.
     """
     limit = SMALL_KERNEL if small_kernel is None else small_kernel
-    small = "|".join(re.escape(scope) for scope in _small_kernels(content, limit))
+    small = _any_of(product.scope for product in products(content) if product.kernel <= limit)
+    exact = _any_of(computed)
 
     def prepare(work: Any, qtyping: Any, recipe: Any) -> None:
         del recipe
         for name in KERNELS:
             _weights_only(work, qtyping, name, ".*", 16 if name == "DEPTHWISE_CONV_2D" else 8)
-        if small:
-            for name in KERNELS:
-                _weights_only(work, qtyping, name, f"^({small})$", 16)
+        for name in KERNELS:
+            if exact and name not in FLOAT_OPS:
+                _computed(work, qtyping, name, exact)
+            if small:
+                _weights_only(work, qtyping, name, small, 16)
 
     return _checked(_quantised(content, prepare), "int8", "int8-weights")
 
@@ -98,15 +139,24 @@ def _weights_only(work: Any, qtyping: Any, operation: str, scope: str, bits: int
     )  # fmt: skip
 
 
-def _small_kernels(content: bytes, limit: int) -> Iterator[str]:
-    """Where litert-quantizer finds the operations with kernels of up to ``limit`` numbers."""
-    from tensorflow.lite.python import schema_py_generated as schema
+def _computed(work: Any, qtyping: Any, operation: str, scope: str) -> None:
+    """8-bit weights that are multiplied with activations quantised while running."""
+    weights = qtyping.TensorQuantizationConfig(
+        num_bits=8, dtype=qtyping.TensorDataType.INT, granularity=qtyping.QuantGranularity.CHANNELWISE
+    )
+    config = qtyping.OpQuantizationConfig(
+        weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.INTEGER
+    )
+    work.update_quantization_recipe(
+        regex=scope, operation_name=qtyping.TFLOperationName(operation), op_config=config,
+        algorithm_key="min_max_uniform_quantize",
+    )  # fmt: skip
 
-    for graph in schema.ModelT.InitFromPackedBuf(content, 0).subgraphs:
-        for op in graph.operators:
-            kernel = graph.tensors[op.inputs[1]] if len(op.inputs) > 1 and op.inputs[1] >= 0 else None
-            if kernel is not None and np.prod(kernel.shape) <= limit:
-                yield "".join(f"{graph.tensors[index].name.decode()};" for index in op.outputs)
+
+def _any_of(scopes: Iterable[str]) -> str:
+    """A pattern for exactly these; empty for none."""
+    choices = "|".join(map(re.escape, scopes))
+    return f"^({choices})$" if choices else ""
 
 
 def _quantised(content: bytes, prepare: Callable[[Any, Any, Any], None]) -> bytes:

@@ -1,6 +1,6 @@
 """A first run of a new file in a process of its own: some files abort the runtime, and must not abort us.
 
-LiteRT 2.3.0 with XNNPACK ends the process on the int16x8 file of the mobile expression encoder.
+LiteRT 2.3.0 with XNNPACK ended the process on the int16x8 file of a MobileNetV3 expression encoder.
 """
 
 from __future__ import annotations

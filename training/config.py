@@ -21,8 +21,9 @@ from emoca_tf.errors import UserError
 STAGES = ("emotion", "coarse_pretrain", "coarse", "detail", "readout", "distill")
 CHOICES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
-    "family": ("resnet50", "mobilenet_v3", "separable", "separable_long"),
+    "family": ("resnet50", "mobilenet_v3", "separable", "separable_fine"),
     "emotion_family": ("family", "resnet50", "mobilenet_v3", "default"),
+    "emotion_distance": ("mse", "l1", "cosine", "mse_normalised", "correlation"),
     "readout": ("emodeca", "small"),
     "layout": ("exp", "exp+jaw", "exp+global", "exp+pose"),
     "coarse_codes": ("encoder", "truth"),
@@ -83,8 +84,8 @@ class Config:
     Attributes:
         stage: what is learnt, a module of ``training/stages``.
         family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones) or ``separable`` (the same
-            trio on a trunk that starts from the embedded emotion network; half the size) or ``separable_long`` (that
-            trunk with more convolutions).
+            trio on a trunk that starts from the embedded emotion network; half the size) or ``separable_fine`` (that
+            trunk with finer places and two dense layers more).
         head: ``default`` or a head file written by ``HeadModel.save``.
         albedo: ``default`` or an albedo file written by ``AlbedoModel.save``.
         tied: the mobile shape and expression encoders are one trunk with two heads while they learn; half the time.
@@ -98,8 +99,12 @@ class Config:
             the embedded network, which starts from its embedded weights.
         readout: ``emodeca`` (as released), or ``small``: expression and jaw only, valence and arousal derived.
         emotion_network: ``default`` (embedded), ``none``, or the run directory or weights of an emotion network.
+        emotion_distance: between the emotion network's features of photo and rendering, see
+            :func:`emoca_tf.losses.emotion_features`; ``mse`` as released.
         identity_network: weights of the VGGFace2 network; needed when ``weights.identity`` > 0.
         vgg_network: weights of VGG19; needed when ``weights.detail_mrf`` > 0.
+        expression: in the coarse pretraining of mobile encoders, the run directory or weights whose expression encoder
+            is used as it is: pose and shape encoder learn to suit it. Empty: it is learnt, too.
         coarse_codes: in the coarse stage, what the frozen part comes from: its ``encoder``, or, for synthetic data,
             the ``truth``.
         teacher: in the distillation, the teacher's run directory, or ``truth`` for the codes of synthetic pictures.
@@ -116,6 +121,8 @@ class Config:
         seed: of weights, data order and everything random.
         steps: length of the run.
         learning_rate: Adam's.
+        calm: factor of the learning rate for dense kernels of more than 1,024 inputs, see ``training/optimizer.py``; 1
+            is plain Adam (as released).
         schedule: ``constant`` (as released), or ``cosine`` down to 0 at the last step.
         clip_norm: global norm the gradient is clipped to; 0 is off (as released).
         ema: decay of the averaged weights; 0 is off (as released).
@@ -147,8 +154,10 @@ class Config:
     emotion_family: str = "family"
     readout: str = "emodeca"
     emotion_network: str = "default"
+    emotion_distance: str = "mse"
     identity_network: str = ""
     vgg_network: str = ""
+    expression: str = ""
     coarse_codes: str = "encoder"
     teacher: str = ""
     data: str = "synthetic"
@@ -164,6 +173,7 @@ class Config:
     seed: int = 0
     steps: int = 100_000
     learning_rate: float = 5e-5
+    calm: float = 1.0
     schedule: str = "constant"
     clip_norm: float = 0.0
     ema: float = 0.0
@@ -195,6 +205,10 @@ class Config:
             raise UserError("shrink=2 needs a mobile family")
         if self.tied and self.family == "resnet50":
             raise UserError("tied=true needs a mobile family; ResNet has no shape encoder of its own")
+        if self.expression and self.family == "resnet50":
+            raise UserError("expression=... needs a mobile family; E_flame gives ResNet's expression here")
+        if not 0 < self.calm <= 1:
+            raise UserError(f"calm is a factor in 0..1 and not 0; received {self.calm}")
         if not 0 <= self.ema < 1:
             raise UserError(f"ema is a decay in 0..1, such as 0.999; received {self.ema}")
         if not 0 <= self.label_smoothing <= 1:

@@ -16,6 +16,7 @@ import tensorflow as tf
 from training.checkpoint import State
 from training.config import Config
 from training.machines import workers
+from training.optimizer import CalmAdam
 
 Batch = dict[str, tf.Tensor]
 
@@ -37,7 +38,7 @@ class Trainer:
             rate: Any = config.learning_rate
             if config.schedule == "cosine":
                 rate = keras.optimizers.schedules.CosineDecay(rate, config.steps)
-            optimizer = keras.optimizers.Adam(rate, epsilon=1e-8)
+            optimizer = CalmAdam(rate, config.calm, epsilon=1e-8)
             if config.precision == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             self.optimizer = optimizer

@@ -1,7 +1,7 @@
 """The networks of a run, either family under one interface: pictures to codes, codes and detail to displacement.
 
 ``resnet50`` is DECA's ``E_flame`` and EMOCA's ``E_expression``; ``mobilenet_v3`` is SMIRK's trio, ``separable`` and
-``separable_long`` the same trio on a trunk that starts from the embedded emotion network. All fit any head: the widths
+``separable_fine`` the same trio on a trunk that starts from the embedded emotion network. All fit any head: the widths
 of the outputs are the head's.
 """
 
@@ -56,7 +56,7 @@ class Reconstruction:
     """Pictures to codes for one family and head.
 
     Args:
-        family: ``resnet50``, ``mobilenet_v3``, ``separable`` or ``separable_long``.
+        family: ``resnet50``, ``mobilenet_v3``, ``separable`` or ``separable_fine``.
         head: gives the widths of the shape and expression codes.
         layout: what the ResNet expression network replaces.
         detail: also build ``E_detail`` and ``D_detail``.
@@ -276,8 +276,8 @@ def initialise(models: Mapping[str, Any], sources: Collection[str]) -> list[str]
     """Load weights by network name from run directories or files; returns one line for each network loaded.
 
     A run directory gives its best checkpoint, or its last. A file is an ``.npz`` of torch-named arrays, as
-    ``emoca-tf import-weights`` writes it, with or without the networks' names as prefixes; from such a file the long
-    separable trunk goes on where a short one stopped.
+    ``emoca-tf import-weights`` writes it, with or without the networks' names as prefixes; from such a file the fine
+    separable trunk goes on where a plain one stopped.
 
     Raises:
         UserError: nothing there, nothing that fits, or another size of network.

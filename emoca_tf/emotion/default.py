@@ -50,7 +50,7 @@ def default_network(keras: ModuleType, name: str = "emotion_default") -> Any:
     """
     layers = keras.layers
     image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
-    x = separable_blocks(keras, image, MARGIN)
+    x = separable_blocks(keras, image, MARGIN)[-1]
     features = layers.GlobalAveragePooling2D(name="pool")(x)
     logits = layers.Dense(len(EXPRESSIONS), name="fc")(features)
     outputs = {"features": features, "expression": logits} | derived_values(keras, logits)

@@ -5,8 +5,9 @@ batch norm), and two views of their last map: the mean of every channel, which t
 laid out flat, which tells *where*. Means alone hardly tell where: encoders that pool only learn geometry slowly.
 Our own addition beside SMIRK's MobileNetV3 (:mod:`emoca_tf.encoders.mobilenet_v3`); the heads are the same.
 
-The long trunk has more convolutions in its last two blocks, and two dense layers behind the views whose result is
-added. What it has more starts at zero: it begins as the short trunk, and goes on from a short trunk's weights.
+The fine trunk sees places on the map before, too, where cells are half as wide, and has two dense layers over all views
+whose result is added to the features. What it has more starts at zero: it begins as the plain trunk, and goes on from a
+plain trunk's weights.
 """
 
 from __future__ import annotations
@@ -23,54 +24,51 @@ WIDTHS = (32, 64, 128, 256)
 PLACES = 48  # channels of the map that is laid out flat
 PLACE_FEATURES = 192
 FEATURES = WIDTHS[-1] + PLACE_FEATURES
-LENGTHS = (4, 4, 4, 4)
-"""Convolutions of each block, as published."""
-LONGER = (4, 4, 7, 8)
-"""The same of the long trunk: where pictures are small, more of them cost little."""
-TRUNKS: dict[str, tuple[int, ...]] = {"separable": LENGTHS, "separable_long": LONGER}
-"""Convolutions by the trunk's name."""
-MORE = ("encoder.dense[23].conv[4-7].*", "encoder.added.*")
-"""Patterns of the entries that only the long trunk has (``load_state(..., optional=MORE)``)."""
+LENGTH = 4
+"""Convolutions of a block."""
+FINE, FINE_FEATURES = 16, 64
+"""The same of the fine trunk's other map, which is twice as high and wide."""
+ADDED = 256
+"""Width of the dense layers whose result is added."""
+TRUNKS = ("separable", "separable_fine")
+MORE = ("encoder.fine.*", "encoder.added.*")
+"""Patterns of the entries that only the fine trunk has (``load_state(..., optional=MORE)``)."""
 
 
-def separable_blocks(
-    keras: ModuleType, image: Any, margin: int, prefix: str = "", lengths: tuple[int, ...] = LENGTHS
-) -> Any:
-    """Image ``[B, 224, 224, 3]`` RGB 0..1 -> the last map ``[B, 7, 7, 256]``.
+def separable_blocks(keras: ModuleType, image: Any, margin: int, prefix: str = "") -> list[Any]:
+    """Image ``[B, 224, 224, 3]`` RGB 0..1 -> the last map of each block, ``[B, 56, 56, 32]`` to ``[B, 7, 7, 256]``.
 
     Args:
         keras: the Keras module to build with.
         image: symbolic image.
         margin: pixels left out on every side.
         prefix: put before the names of all layers.
-        lengths: convolutions of each block.
     """
     layers = keras.layers
     x = layers.Cropping2D(margin, name=f"{prefix}middle")(image)
     x = layers.Resizing(SIDE, SIDE, name=f"{prefix}shrink")(x)
     mean = [value / 255 for value in MEAN_RGB]
     x = layers.Normalization(mean=mean, variance=[1.0] * 3, name=f"{prefix}normalise")(x)
-    for block, (width, length) in enumerate(zip(WIDTHS, lengths, strict=True)):
-        x = _dense_block(keras, x, width, length, f"{prefix}dense{block}", first=block == 0)
-    return x
+    maps = []
+    for block, width in enumerate(WIDTHS):
+        x = _dense_block(keras, x, width, f"{prefix}dense{block}", first=block == 0)
+        maps.append(x)
+    return maps
 
 
-def _dense_block(keras: ModuleType, x: Any, width: int, length: int, name: str, first: bool) -> Any:
-    """Convolutions; each sees the rectified sum of all outputs before it, the first halves the resolution.
-
-    Those that the published network does not have start at zero.
-    """
+def _dense_block(keras: ModuleType, x: Any, width: int, name: str, first: bool) -> Any:
+    """Convolutions; each sees the rectified sum of all outputs before it, the first halves the resolution."""
     layers = keras.layers
 
     def separable(x: Any, index: int, strides: int = 1) -> Any:
-        conv, start = f"{name}.conv{index}", "glorot_uniform" if index < LENGTHS[0] else "zeros"
+        conv = f"{name}.conv{index}"
         x = layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{conv}.depthwise")(x)
-        return layers.Conv2D(width, 1, kernel_initializer=start, name=f"{conv}.pointwise")(x)
+        return layers.Conv2D(width, 1, name=f"{conv}.pointwise")(x)
 
     x = layers.Conv2D(width, 3, 2, padding="same", name=f"{name}.conv0")(x) if first else separable(x, 0, strides=2)
     x = layers.ReLU(name=f"{name}.conv0.relu")(x)
     total = x
-    for index in range(1, length):
+    for index in range(1, LENGTH):
         total = layers.Add(name=f"{name}.sum{index}")([total, separable(x, index)])
         x = layers.ReLU(name=f"{name}.sum{index}.relu")(total)
     return x
@@ -83,23 +81,28 @@ def separable_trunk(keras: ModuleType, image: Any, prefix: str = "encoder.", tru
         keras: the Keras module to build with.
         image: symbolic image.
         prefix: put before the names of all layers.
-        trunk: one of :data:`TRUNKS`; the long one adds something to the features.
+        trunk: one of :data:`TRUNKS`; the fine one adds something to the features.
     """
-    layers, long = keras.layers, trunk == "separable_long"
-    x = separable_blocks(keras, image, MARGIN, prefix, TRUNKS[trunk])
-    means = layers.GlobalAveragePooling2D(name=f"{prefix}mean")(x)
-    places = layers.Conv2D(PLACES, 1, activation="relu", kernel_initializer="he_normal", name=f"{prefix}place.0")(x)
-    places = layers.Flatten(name=f"{prefix}flat")(places)
-    places = layers.Dense(PLACE_FEATURES, activation="relu", kernel_initializer="he_normal", name=f"{prefix}place.1")(
-        places
-    )
-    views = layers.Concatenate(name=f"{prefix}views" if long else f"{prefix}pool")([means, places])
-    return added(keras, views, prefix) if long else views
+    layers, fine = keras.layers, trunk == "separable_fine"
+    maps = separable_blocks(keras, image, MARGIN, prefix)
+    means = layers.GlobalAveragePooling2D(name=f"{prefix}mean")(maps[-1])
+    places = _places(keras, maps[-1], PLACES, PLACE_FEATURES, prefix, "place")
+    views = layers.Concatenate(name=f"{prefix}views" if fine else f"{prefix}pool")([means, places])
+    return added(keras, views, _places(keras, maps[-2], FINE, FINE_FEATURES, prefix, "fine"), prefix) if fine else views
 
 
-def added(keras: ModuleType, views: Any, prefix: str = "encoder.") -> Any:
-    """Features ``[B, 448]`` -> the same and what two dense layers make of them: what goes together is seen here."""
+def _places(keras: ModuleType, x: Any, channels: int, features: int, prefix: str, name: str) -> Any:
+    """A map, narrowed and laid out flat -> ``[B, features]``; not rectified: so many inputs can silence a rectifier."""
+    layers, prefix = keras.layers, f"{prefix}{name}"
+    x = layers.Conv2D(channels, 1, activation="relu", kernel_initializer="he_normal", name=f"{prefix}.0")(x)
+    x = layers.Flatten(name=f"{prefix}.flat")(x)
+    return layers.Dense(features, name=f"{prefix}.1")(x)
+
+
+def added(keras: ModuleType, views: Any, fine: Any, prefix: str = "encoder.") -> Any:
+    """Features ``[B, 448]`` -> the same and what two dense layers make of them and of finer places ``[B, 64]``."""
     layers = keras.layers
-    x = layers.Dense(PLACE_FEATURES, activation="relu", kernel_initializer="he_normal", name=f"{prefix}added.0")(views)
+    x = layers.Concatenate(name=f"{prefix}all")([views, fine])
+    x = layers.Dense(ADDED, activation="relu", kernel_initializer="he_normal", name=f"{prefix}added.0")(x)
     x = layers.Dense(FEATURES, kernel_initializer="zeros", name=f"{prefix}added.1")(x)
     return layers.Add(name=f"{prefix}pool")([views, x])

@@ -107,7 +107,7 @@ def _maker(graph, tensor) -> int:
 def long_source(tmp_path_factory):
     """Seeded encoders on the long separable trunk, all on one, from a file of weights."""
     keras.utils.set_random_seed(22)
-    encoders, together = tied_encoders(keras, 100, 50, trunk="separable_long")
+    encoders, together = tied_encoders(keras, 100, 50, trunk="separable_fine")
     rng = np.random.default_rng(22)
     for variable in together.weights:
         if "depthwise" in variable.path:  # as drawn by Keras they would leave nothing of the picture

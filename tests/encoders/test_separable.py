@@ -23,7 +23,7 @@ IMAGES = RNG.uniform(0, 1, (2, 224, 224, 3)).astype(np.float32)
 
 def test_blocks_with_the_embedded_weights_are_the_embedded_network() -> None:
     image = keras.Input((224, 224, 3))
-    blocks = separable.separable_blocks(keras, image, default.MARGIN, "encoder.")
+    blocks = separable.separable_blocks(keras, image, default.MARGIN, "encoder.")[-1]
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(blocks))
     start_from_emotion({"encoder": model})
     np.testing.assert_allclose(model(IMAGES), default.load_default(keras)(IMAGES)["features"], atol=1e-5)
@@ -53,36 +53,45 @@ def test_size_fits_a_phone() -> None:
     assert expression_encoder(keras, trunk="separable").count_params() < 1_000_000  # 2.0 MB in half precision
 
 
-def test_long_trunk_fits_a_phone() -> None:
-    assert expression_encoder(keras, trunk="separable_long").count_params() < 1_400_000
+def test_fine_trunk_fits_a_phone() -> None:
+    assert expression_encoder(keras, trunk="separable_fine").count_params() < 1_400_000
 
 
-def test_long_trunk_goes_on_from_a_short_one(tmp_path) -> None:
+def test_fine_trunk_goes_on_from_a_plain_one(tmp_path) -> None:
     head = HeadModel.load()
-    short = seeded_mobile(head, shrink=1, trunk="separable")
-    path = write_weights(short, tmp_path / "short.npz")
-    long = Reconstruction("separable_long", head)
-    before = long.encode(IMAGES).to_dict()
-    initialise(long.models, [str(path)])
-    for name, values in short.encode(IMAGES).to_dict().items():
+    plain = seeded_mobile(head, shrink=1, trunk="separable")
+    path = write_weights(plain, tmp_path / "plain.npz")
+    fine = Reconstruction("separable_fine", head)
+    before = fine.encode(IMAGES).to_dict()
+    initialise(fine.models, [str(path)])
+    for name, values in plain.encode(IMAGES).to_dict().items():
         assert np.abs(before[name] - values).max() > 1e-3, name
-        np.testing.assert_allclose(long.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
-    more = [layer for layer in long.models["expression_encoder"].layers if layer.name.endswith("conv7.pointwise")]
-    more[0].bias.assign_add(np.ones(256))
-    assert np.abs(long.encode(IMAGES).exp - short.encode(IMAGES).exp).max() > 1e-3  # what starts at zero counts
+        np.testing.assert_allclose(fine.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
+    more = fine.models["expression_encoder"].get_layer("encoder.added.1")
+    more.kernel.assign_add(np.full(more.kernel.shape, 1e-2))
+    assert np.abs(fine.encode(IMAGES).exp - plain.encode(IMAGES).exp).max() > 1e-3  # what starts at zero counts
+
+
+def test_fine_places_are_those_of_the_map_before() -> None:
+    model = expression_encoder(keras, trunk="separable_fine")
+    assert model.get_layer("encoder.fine.0").input.shape[1:] == (14, 14, 128)
+    fine = keras.Model(model.input, model.get_layer("encoder.fine.1").output)
+    assert fine.output.shape == (None, separable.FINE_FEATURES)
+    seen = fine(IMAGES).numpy()
+    assert (seen < 0).any(0).mean() > 0.3  # not rectified: no unit can fall silent
 
 
 def test_other_entries_may_not_be_missing(tmp_path) -> None:
     head = HeadModel.load()
-    path = write_weights(seeded_mobile(head, shrink=1, trunk="separable"), tmp_path / "short.npz")
+    path = write_weights(seeded_mobile(head, shrink=1, trunk="separable"), tmp_path / "plain.npz")
     stored = read_npz(path)
     del stored["pose_encoder.encoder.dense2.conv3.pointwise.weight"]
     write_npz(path, stored)
     with pytest.raises(UserError, match=r"dense2\.conv3"):
-        initialise(Reconstruction("separable_long", head).models, [str(path)])
+        initialise(Reconstruction("separable_fine", head).models, [str(path)])
 
 
-@pytest.mark.parametrize("trunk", ["separable", "separable_long"])
+@pytest.mark.parametrize("trunk", ["separable", "separable_fine"])
 def test_files_tell_the_trunk(tmp_path, trunk: str) -> None:
     head = HeadModel.load()
     mobile = seeded_mobile(head, shrink=1, trunk=trunk)
@@ -95,7 +104,7 @@ def test_files_tell_the_trunk(tmp_path, trunk: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "shrink"), [("separable", 1), ("separable_long", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)]
+    ("family", "shrink"), [("separable", 1), ("separable_fine", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)]
 )
 def test_checkpoints_tell_the_trunk(family: str, shrink: int) -> None:
     model = Reconstruction(family, HeadModel.load(), shrink=shrink).models["expression_encoder"]
@@ -108,12 +117,12 @@ def test_a_checkpoint_of_no_known_length_is_refused_in_one_line(tmp_path) -> Non
     models = Reconstruction("separable", head).models
     stored = {f"network/{name}/{i:04d}": v.numpy() for name, m in models.items() for i, v in enumerate(m.variables)}
     del stored["network/expression_encoder/0002"]  # a depthwise kernel
-    write_npz(tmp_path / "short.npz", stored)
+    write_npz(tmp_path / "plain.npz", stored)
     with pytest.raises(UserError, match="has another size"):
-        load_mobile([str(tmp_path / "short.npz")], head)
+        load_mobile([str(tmp_path / "plain.npz")], head)
 
 
-@pytest.mark.parametrize("family", ["separable", "separable_long"])
+@pytest.mark.parametrize("family", ["separable", "separable_fine"])
 def test_tied_separable_encoders_are_the_free_ones_on_one_trunk(family: str) -> None:
     head = HeadModel.load()
     tied, free = (Reconstruction(family, head, tied=tied) for tied in (True, False))

@@ -30,7 +30,7 @@ EQUAL_SIDES = {
     "photometric": (lambda p, t: losses.photometric(p, t, tf.ones([2, 16, 16, 1])), IMAGE),
     **{
         f"emotion_{distance}": (lambda p, t, d=distance: losses.emotion_features(t, p, d), FEATURES)
-        for distance in ("mse", "l1", "cosine", "mse_normalised")
+        for distance in ("mse", "l1", "cosine", "mse_normalised", "correlation")
     },
 }
 
@@ -49,6 +49,23 @@ def test_equal_sides_cost_nothing_and_have_a_finite_gradient_also_in_a_graph(nam
     value, gradient = step(same)
     assert abs(float(value)) < 1e-6
     assert np.isfinite(tf.convert_to_tensor(gradient)).all()
+
+
+def test_correlation_of_features_does_not_see_what_all_heads_have_in_common():
+    photo = tf.constant(RANDOM.normal(size=(16, 32)) * RANDOM.uniform(0.5, 2, 32), tf.float32)
+    head = 0.3 * photo + tf.constant(RANDOM.normal(size=32), tf.float32)
+    distance = float(losses.emotion_features(photo, head, "correlation"))
+    assert distance < 0.05
+    assert float(losses.emotion_features(photo, head)) > 0.5
+    others = tf.roll(head, 1, 0)  # every photo with another one's head
+    r = [np.corrcoef(photo[:, f], others[:, f])[0, 1] for f in range(32)]
+    assert float(losses.emotion_features(photo, others, "correlation")) == pytest.approx(1 - np.mean(r), abs=0.02)
+
+
+def test_correlation_of_features_that_do_not_vary_is_finite():
+    same = tf.ones([4, 8])
+    for photo, head in ((same, same), (FEATURES, FEATURES[:1] + tf.zeros_like(FEATURES)), (FEATURES[:1], FEATURES[:1])):
+        assert float(losses.emotion_features(photo, head, "correlation")) == pytest.approx(1.0)
 
 
 def eyes_apart(by: float) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers_preset import seeded_mobile, write_weights
 
 from emoca_tf import emotion
 from emoca_tf.codes import Codes
@@ -114,8 +115,8 @@ CASES = {
         MOBILE, family="separable", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
         weights=replace(READ, hint=1.0, points=1.0),
     ),
-    "mixed, long trunk": replace(
-        MOBILE, family="separable_long", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
+    "mixed, fine trunk": replace(
+        MOBILE, family="separable_fine", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
         weights=replace(READ, hint=1.0, points=1.0, photometric=1.0, landmarks_ocular=1.0),
     ),
     "mixed_coarse": replace(MOBILE, stage="coarse", shrink=2, weights=replace(READ, photometric=1.0)),
@@ -155,6 +156,27 @@ def test_what_learns_has_a_gradient_and_the_terms_are_finite(name: str, batch: d
     learnt = {id(variable) for variable in variables}
     frozen = [v for k, m in stage.networks.items() if k not in stage.learning for v in m.trainable_variables]
     assert not any(id(variable) in learnt for variable in frozen)
+
+
+def test_pose_and_shape_learn_beside_a_given_expression(tmp_path: Path, batch: dict[str, tf.Tensor]) -> None:
+    head = HeadModel.load()
+    given = seeded_mobile(head, shrink=1, trunk="separable")
+    path = write_weights(given, tmp_path / "given.npz")
+    config = replace(CASES["mixed, separable"], shrink=1, expression=str(path), weights=replace(READ, labels=0.0))
+    stage = stages.build(config)
+    assert stage.learning[:2] == ("pose_encoder", "shape_encoder")
+    assert "expression_encoder" not in stage.networks
+    codes, wanted = stage.codes(batch, learning=True).codes, given.encode(batch["image"])
+    np.testing.assert_allclose(codes.exp, wanted.exp, atol=1e-5)
+    np.testing.assert_allclose(codes.pose[:, 3:], wanted.pose[:, 3:], atol=1e-5)
+    with tf.GradientTape() as tape:
+        loss = tf.add_n([t.weight * t.value for t in stage.terms(batch, tf.constant(0, tf.int64), True).values()])
+    gradients = tape.gradient(loss, [variable.value for variable in stage.learnt()])
+    assert sum(g is not None for g in gradients) > 0.8 * len(gradients)
+    with pytest.raises(UserError, match="no weights there"):
+        stages.build(replace(config, expression=str(tmp_path / "absent")))
+    with pytest.raises(UserError, match="needs a mobile family"):
+        replace(config, family="resnet50", tied=False, shrink=1)
 
 
 @pytest.mark.parametrize("name", ["coarse", "detail", "readout"])

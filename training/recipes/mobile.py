@@ -1,8 +1,10 @@
-"""The embedded phone-sized encoders, step 5 of 5: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 3 of 5: EMOCA's coarse stage; the rendered face must feel like the photo.
 
-Command: python training/train.py mobile --set init=runs/mobile_pose --out runs/mobile
-Learnt: the expression encoder, on a trunk of its own from here on, from all that step 3 knew and from the emotion
-network's features of photo and rendering. About 10 minutes on 2 cores; docs/mobile-training.md has what it gave.
+Command: python training/train.py mobile --set init=runs/mobile_pretrain --out runs/mobile
+         python -m training.export_preset runs/mobile --gain 1.25 -o runs/expression.npz
+Learnt: the expression encoder, on a trunk of its own from here on, from all that step 2 knew and from the emotion
+network's features of photo and rendering. About 10 minutes on 2 cores; docs/mobile-training.md has what it gave. Next:
+mobile_pose.
 """
 
 from dataclasses import replace
@@ -13,7 +15,7 @@ config = replace(
     mobile_pretrain.config,
     stage="coarse",
     tied=False,
-    init=("runs/mobile_pose",),
+    init=("runs/mobile_pretrain",),
     background="input",
     learning_rate=1.5e-4,
     steps=600,

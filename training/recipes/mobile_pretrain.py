@@ -1,7 +1,7 @@
-"""The embedded phone-sized encoders, step 2 of 5: the same lessons on a longer trunk, which starts as the short one.
+"""The embedded phone-sized encoders, step 2 of 5: the same lessons with finer places, from the plain trunk's weights.
 
 Command: python training/train.py mobile_pretrain --set init=runs/mobile_start.npz --out runs/mobile_pretrain
-About an hour on 2 cores. Next: mobile_pose.
+About 45 minutes on 2 cores. Next: mobile.
 """
 
 from dataclasses import replace
@@ -10,9 +10,9 @@ from training.recipes import mobile_start
 
 config = replace(
     mobile_start.config,
-    family="separable_long",
+    family="separable_fine",
     init=("runs/mobile_start.npz",),
     data=mobile_start.config.data.replace("3*rendered", "4*rendered"),
-    steps=11000,
+    steps=9000,
     weights=replace(mobile_start.config.weights, landmarks_ocular=5.0),
 )

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 1 of 5: what shows in a face, on the short trunk, which learns faster.
+"""The embedded phone-sized encoders, step 1 of 5: what shows in a face, on the plain trunk.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 24000
          python -m training.datasets.mosaic_landmarks FACES/fer_train.npz
@@ -24,6 +24,7 @@ config = Config(
     batch_size=32,
     steps=14000,
     learning_rate=6e-4,
+    calm=0.1,
     schedule="cosine",
     ema=0.995,
     clip_norm=1.0,

@@ -1,6 +1,7 @@
 """DECA's pretraining and coarse training: all coarse codes from landmarks, pictures and regularisers.
 
-Learnt: ``E_flame``, or the three mobile encoders. Frozen: the identity and emotion networks, where they count.
+Learnt: ``E_flame``, or the three mobile encoders. Frozen: the identity and emotion networks, where they count, and the
+expression encoder of another run, where ``expression`` names one.
 Losses (losses specification 4.5): landmarks, eye and mouth closure, photometric, identity, regularisers; with rings of
 one person also the exchange of shape codes. On synthetic pictures the distance to the true codes can be added.
 """
@@ -15,8 +16,9 @@ import tensorflow as tf
 from emoca_tf import losses
 from emoca_tf.codes import Codes
 from emoca_tf.faces.crop import CROP_SIZE
+from emoca_tf.flame.head import HeadModel
 from training.config import Config
-from training.networks import Reconstruction, initialise
+from training.networks import Encoded, Reconstruction, initialise
 from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
@@ -34,12 +36,23 @@ class CoarsePretrain(Stage):
             config.family, self.scene.model, config.layout, shrink=config.shrink, still=config.still, tied=config.tied
         )
         self.face = FaceTerms(config, self.scene)
-        self.learning: tuple[str, ...] = (*self.encoders.coarse_names, *self.face.readers)
-        self.networks = {name: self.encoders.models[name] for name in self.encoders.coarse_names} | self.face.readers
+        names = self.encoders.coarse_names
+        self.given = expression_given(config, self.scene.model)
+        if self.given is not None:
+            names = tuple(name for name in names if name != self.encoders.expression_name)
+        self.learning: tuple[str, ...] = (*names, *self.face.readers)
+        self.networks = {name: self.encoders.models[name] for name in names} | self.face.readers
         self.loaded = initialise(self.networks, config.init)
 
+    def codes(self, batch: Batch, learning: bool) -> Encoded:
+        """Codes of the learnt encoders, with the given expression in place where there is one."""
+        encoded = self.encoders.coarse_encoded(batch["image"], self.learning if learning else ())
+        if self.given is None:
+            return encoded
+        return Encoded(self.given.with_expression(encoded.codes, batch["image"]), encoded.features)
+
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        codes, features = self.encoders.coarse_encoded(batch["image"], self.learning if learning else ())
+        codes, features = self.codes(batch, learning)
         metric = expression_metric(batch, codes)
         if self.config.exchange and self.config.ring > 1 and learning:
             order = losses.ring_permutation(batch["image"].shape[0], self.config.ring, common.seed(self.config, step))
@@ -49,8 +62,20 @@ class CoarsePretrain(Stage):
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:
         few = {name: value[: common.SHOWN] for name, value in batch.items()}
-        codes: Codes = self.encoders.coarse(few["image"])
-        return self.face.pictures(few, codes)
+        return self.face.pictures(few, self.codes(few, learning=False).codes)
+
+
+def expression_given(config: Config, head: HeadModel) -> Reconstruction | None:
+    """Encoders of which the expression encoder is that of ``config.expression``; None where it is learnt.
+
+    Raises:
+        UserError: nothing there, or nothing that fits.
+    """
+    if not config.expression:
+        return None
+    given = Reconstruction(config.family, head, shrink=config.shrink)
+    initialise({given.expression_name: given.models[given.expression_name]}, (config.expression,))
+    return given
 
 
 def build(config: Config) -> CoarsePretrain:

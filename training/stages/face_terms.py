@@ -75,10 +75,15 @@ class FaceTerms:
         predicted = self.composite(view, image, mask)
         terms = {"photometric": Term(losses.photometric(predicted, image, mask), w.photometric)}
         if self.emotion is not None and seen is not None and w.emotion:
-            terms["emotion"] = Term(losses.emotion_features(seen[0], self.emotion.features(predicted)), w.emotion)
+            terms["emotion"] = Term(self._emotion_distance(seen[0], predicted), w.emotion)
         if self.identity is not None:
             terms["identity"] = Term(self._identity(image, view, codes, mask), w.identity)
         return terms
+
+    def _emotion_distance(self, photo: tf.Tensor, predicted: tf.Tensor) -> tf.Tensor:
+        assert self.emotion is not None
+        distance: Any = self.config.emotion_distance
+        return losses.emotion_features(photo, self.emotion.features(predicted), distance)
 
     def _code_terms(self, batch: Batch, codes: Codes) -> dict[str, Term]:
         w = self.config.weights

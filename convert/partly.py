@@ -1,0 +1,98 @@
+"""8-bit computing where it costs next to nothing: large layers one by one, as far as a small error reaches.
+
+Activations that are quantised while running have the range of one picture, not of all, and each layer can do so by
+itself. How much that changes the outputs differs a thousandfold between the layers of one network, so it is measured:
+one file for every candidate, compared on calibration pictures. Then layers are taken in the order of error for
+multiplications saved, until their errors together reach :data:`BUDGET`. Errors of different layers hardly depend on
+each other, so their squares add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from convert.selective import SMALL_KERNEL, eight_bit_weights, products
+from emoca_tf.capture.tflite import TFLiteModel
+
+BUDGET = 3e-5
+"""Mean squared error that the outputs may have, in parts of their variance over the pictures; a class flips on one face
+of a hundred."""
+FEWEST = 100_000
+"""Multiplications that a layer must have to be worth its quantising."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that could compute in 8 bits.
+
+    Attributes:
+        scope: where litert-quantizer finds it.
+        multiplications: that it makes.
+        error: what it adds to the error of the outputs, see :func:`error`.
+    """
+
+    scope: str
+    multiplications: int
+    error: float
+
+
+def partly_dynamic(content: bytes, rows: Sequence[Mapping[str, np.ndarray]], budget: float = BUDGET) -> bytes:
+    """8-bit weights; the layers that bear it compute in 8 bits, the others in float.
+
+    Args:
+        content: a float32 file.
+        rows: inputs by name that the layers' errors are measured on.
+        budget: error that may be added.
+
+    Raises:
+        UserError: nothing was quantised.
+    """
+    plain = eight_bit_weights(content)
+    reference = outputs(plain, rows)
+    found = []
+    for scope, multiplications in candidates(content):
+        one = eight_bit_weights(content, computed=(scope,))
+        found.append(Layer(scope, multiplications, error(outputs(one, rows), reference)))
+    chosen = within(found, budget)
+    return eight_bit_weights(content, computed=chosen) if chosen else plain
+
+
+def candidates(content: bytes) -> list[tuple[str, int]]:
+    """Scope and multiplications of the layers that are large enough, depthwise ones not among them."""
+    return [
+        (product.scope, product.multiplications)
+        for product in products(content)
+        if product.operation != "DEPTHWISE_CONV_2D"
+        and product.kernel > SMALL_KERNEL
+        and product.multiplications >= FEWEST
+    ]
+
+
+def within(layers: Sequence[Layer], budget: float) -> tuple[str, ...]:
+    """Scopes of the layers to take: cheapest error for what is saved first, each that still fits."""
+    chosen, spent = [], 0.0
+    for layer in sorted(layers, key=lambda layer: layer.error / layer.multiplications):
+        if spent + layer.error <= budget:
+            chosen.append(layer.scope)
+            spent += layer.error
+    return tuple(chosen)
+
+
+def outputs(content: bytes, rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """``[N, ...]`` by name."""
+    model = TFLiteModel(content)
+    found = [model(row) for row in rows]
+    return {name: np.concatenate([row[name] for row in found]) for name in found[0]}
+
+
+def error(found: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> float:
+    """Mean squared difference of the output that differs most, in parts of its variance over the rows."""
+
+    def one(name: str) -> float:
+        variance = max(float(reference[name].var(0).mean()), 1e-9)
+        return float(np.square(found[name] - reference[name]).mean()) / variance
+
+    return max(map(one, reference))
