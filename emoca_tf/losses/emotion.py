@@ -26,6 +26,7 @@ def emotion_features(photo: tf.Tensor, head: tf.Tensor, distance: FeatureDistanc
             that key; ``cosine`` is ``mean(1 - cos)``; ``mse_normalised`` compares features of unit length;
             ``correlation`` (ours) is ``mean(1 - r)`` with Pearson's ``r`` of every feature over the batch: a rendered
             head has other features than a photo whatever it shows, and that difference is the same for all faces.
+            Features that hardly vary are damped, so it is never quite 0.
 
     Raises:
         ValueError: for another distance.

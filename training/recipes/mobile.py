@@ -17,10 +17,11 @@ config = replace(
     tied=False,
     init=("runs/mobile_pretrain",),
     background="input",
-    learning_rate=1.5e-4,
-    steps=600,
+    emotion_distance="correlation",
+    learning_rate=2e-4,
+    steps=800,
     weights=replace(
         mobile_pretrain.config.weights,
-        emotion=1.0, taught=1.5, deformation=0.5, shape_reg=0.0, codes=0.0,
+        emotion=5.0, taught=1.5, deformation=0.5, shape_reg=0.0, codes=0.0,
     ),
 )  # fmt: skip
