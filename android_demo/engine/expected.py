@@ -5,24 +5,29 @@
     python android_demo/engine/expected.py BUNDLE DIR --video FILE    # the frames of a video file
 
 ``DIR/index.json`` lists pictures (8-bit RGB, row by row) and, for each, the largest face: box, score, crop, codes,
-vertices, emotion (float32 files), or null where there is none.
+vertices, emotion (float32 files), or null where there is none. ``trembling`` says how much codes, vertices and
+probabilities move at most when the crop's pixels move by :data:`NOISE`, as two languages' rounding moves them: nothing to
+speak of in float networks, and more where activations are quantised while running, one step of which a last bit may cross.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from emoca_tf.capture.bundle import Bundle
+from emoca_tf.capture.bundle import Bundle, Shot
 from emoca_tf.io.images import read_image
 
 FRAMES = 24
+NOISE = 1e-5
+"""Of a pixel in 0..1."""
+TRIES = 4
 FRAME_SIZE = 480, 360  # width, height
 
 
@@ -75,6 +80,7 @@ def write(bundle: Bundle, folder: Path, pictures: list[tuple[str, np.ndarray]]) 
     """Everything into ``folder``; the list that was written."""
     folder.mkdir(parents=True, exist_ok=True)
     listed = []
+    trembling = {"codes": 0.0, "vertices": 0.0, "probabilities": 0.0}
     for number, (kind, image) in enumerate(pictures):
         name = f"picture{number:03d}"
         (folder / f"{name}.u8").write_bytes(np.ascontiguousarray(image).tobytes())
@@ -82,17 +88,41 @@ def write(bundle: Bundle, folder: Path, pictures: list[tuple[str, np.ndarray]]) 
         entry: dict[str, Any] = {"kind": kind, "file": f"{name}.u8", "width": image.shape[1], "height": image.shape[0],
                                  "seconds": number / 25, "faces": len(faces), "face": None}  # fmt: skip
         if faces:
-            entry["face"] = _face(bundle, image, folder, name)
+            shot = bundle.look(image, faces[0])
+            entry["face"] = _face(shot, folder, name)
+            trembling = {what: max(value, trembling[what]) for what, value in _trembling(bundle, shot, number).items()}
         listed.append(entry)
-    index = {"pictures": listed}
+    index = {"pictures": listed, "trembling": trembling}
     (folder / "index.json").write_text(json.dumps(index, indent=1) + "\n")
     return index
 
 
-def _face(bundle: Bundle, image: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
-    face = bundle.detect(image)[0]
-    shot = bundle.look(image, face)
-    matrix = shot.crop.matrix
+def _trembling(bundle: Bundle, shot: Shot, seed: int) -> dict[str, float]:
+    """Largest changes of codes, vertices (metres) and probabilities in some tries with noise on the crop."""
+    rng = np.random.default_rng(seed)
+    found = {"codes": 0.0, "vertices": 0.0, "probabilities": 0.0}
+    for _ in range(TRIES):
+        pixels = (shot.image + rng.uniform(-NOISE, NOISE, shot.image.shape)).astype(np.float32)
+        codes = bundle.encode(pixels)
+        emotion = bundle.read_emotion(codes, pixels)
+        pairs = zip(codes.to_dict().values(), shot.codes.to_dict().values(), strict=True)
+        moved = {
+            "codes": max(float(np.abs(a - b).max(initial=0)) for a, b in pairs),
+            "vertices": float(np.abs(bundle.decode(codes)["vertices"][0] - shot.vertices).max()),
+            "probabilities": float(np.abs(_shares(emotion) - _shares(shot.emotion)).max()) if emotion else 0.0,
+        }
+        found = {what: max(value, found[what]) for what, value in moved.items()}
+    return found
+
+
+def _shares(emotion: Mapping[str, np.ndarray]) -> np.ndarray:
+    logits = emotion["expression"].astype(np.float64)
+    shares: np.ndarray = np.exp(logits - logits.max())
+    return shares / shares.sum()
+
+
+def _face(shot: Shot, folder: Path, name: str) -> dict[str, Any]:
+    face, matrix = shot.face, shot.crop.matrix
 
     def store(what: str, values: np.ndarray) -> str:
         file = f"{name}_{what}.f32"
@@ -107,11 +137,9 @@ def _face(bundle: Bundle, image: np.ndarray, folder: Path, name: str) -> dict[st
         "vertices": store("vertices", shot.vertices),
     }
     if shot.emotion:
-        logits = shot.emotion["expression"].astype(np.float64)
-        shares = np.exp(logits - logits.max())
         entry["emotion"] = {
-            "probabilities": (shares / shares.sum()).tolist(),
-            "best": int(np.argmax(logits)),
+            "probabilities": _shares(shot.emotion).tolist(),
+            "best": int(np.argmax(shot.emotion["expression"])),
             "valence": float(shot.emotion["valence"][0]),
             "arousal": float(shot.emotion["arousal"][0]),
         }

@@ -6,7 +6,8 @@
     python android_demo/tools/prove_bundle.py BUNDLE --video FILE
 
 Whatever `convert --tflite --bundle` writes: every network must repeat its golden vectors, and the sample photo and every
-frame of a video must give Python's codes (1e-3), vertices (0.1 mm) and emotion, read by the same network. Exit code 1
+frame of a video must give Python's codes (1e-3), vertices (0.1 mm) and emotion, read by the same network, each within
+what Python itself changes by when the last bits of the pixels differ, besides. Exit code 1
 where they do not. Needs a JDK 17 or newer.
 """
 

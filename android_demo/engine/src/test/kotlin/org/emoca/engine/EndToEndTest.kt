@@ -23,6 +23,10 @@ class EndToEndTest {
         var worstCode = 0.0
         var worstVertex = 0.0
         var worstShare = 0.0
+        // As near as Python is to itself when the last bits of the pixels differ, and a little more.
+        val codesWithin = CODES + 2 * Given.trembling("codes")
+        val metresWithin = METRES + 2 * Given.trembling("vertices")
+        val sharesWithin = SHARES + 2 * Given.trembling("probabilities")
         open(EngineSettings.PHOTOS).use { engine ->
             for (picture in Given.pictures()) {
                 val what = "${picture.text("kind")} ${picture.text("file")}"
@@ -39,27 +43,29 @@ class EndToEndTest {
                 assertNear(square, doubleArrayOf(result.crop.left, result.crop.top, result.crop.side), 0.05, "$what: crop")
                 for ((group, file) in face.objectOf("codes").members) {
                     val wanted = Given.floats(File(Given.expected, file.asText(group)))
-                    worstCode = maxOf(worstCode, assertNear(wanted, result.codes.group(group)!!, CODES, "$what: $group"))
+                    worstCode = maxOf(worstCode, assertNear(wanted, result.codes.group(group)!!, codesWithin, "$what: $group"))
                 }
                 val vertices = Given.floats(File(Given.expected, face.text("vertices")))
-                worstVertex = maxOf(worstVertex, assertNear(vertices, result.vertices, METRES, "$what: vertices"))
-                if ("emotion" in face.members) worstShare = maxOf(worstShare, compareEmotion(face.objectOf("emotion"), result.emotion!!, what))
+                worstVertex = maxOf(worstVertex, assertNear(vertices, result.vertices, metresWithin, "$what: vertices"))
+                if ("emotion" in face.members) worstShare = maxOf(worstShare, compareEmotion(face.objectOf("emotion"), result.emotion!!, sharesWithin, what))
                 compared++
             }
         }
         println(
-            "%d pictures compared with Python: codes within %.1e, vertices within %.1e mm, probabilities within %.1e"
-                .format(compared, worstCode, 1000 * worstVertex, worstShare),
+            ("%d pictures compared with Python: codes within %.1e (allowed %.1e), vertices within %.1e mm (%.1e), " +
+                "probabilities within %.1e (%.1e)")
+                .format(compared, worstCode, codesWithin, 1000 * worstVertex, 1000 * metresWithin, worstShare, sharesWithin),
         )
         assertTrue(compared > 0)
     }
 
-    private fun compareEmotion(wanted: Json.Object, found: EmotionReadout, what: String): Double {
-        assertEquals(wanted.int("best"), found.best, what)
-        assertEquals(wanted.double("valence"), found.valence.toDouble(), 2e-3, what)
-        assertEquals(wanted.double("arousal"), found.arousal.toDouble(), 2e-3, what)
+    private fun compareEmotion(wanted: Json.Object, found: EmotionReadout, within: Double, what: String): Double {
+        assertEquals(wanted.double("valence"), found.valence.toDouble(), within, what)
+        assertEquals(wanted.double("arousal"), found.arousal.toDouble(), within, what)
         val shares = wanted.arrayOf("probabilities").map { it.asDouble("probability").toFloat() }.toFloatArray()
-        return assertNear(shares, found.probabilities, 2e-3, "$what: probabilities")
+        val best = wanted.int("best")
+        assertTrue(found.best == best || shares[best] - shares[found.best] <= 2 * within) { "$what: emotion ${found.best}, not $best" }
+        return assertNear(shares, found.probabilities, within, "$what: probabilities")
     }
 
     @Test
@@ -168,6 +174,7 @@ class EndToEndTest {
     private companion object {
         const val CODES = 1e-3
         const val METRES = 1e-4
+        const val SHARES = 2e-3
     }
 }
 

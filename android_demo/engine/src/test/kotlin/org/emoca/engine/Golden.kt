@@ -91,7 +91,12 @@ object Given {
     }
 
     /** Pictures of the folder [expected] with what Python saw in them. */
-    fun pictures(): List<Json.Object> = (Json.parse(File(expected, "index.json").readText()) as Json.Object).arrayOf("pictures").map { it as Json.Object }
+    fun pictures(): List<Json.Object> = index.arrayOf("pictures").map { it as Json.Object }
+
+    private val index: Json.Object by lazy { Json.parse(File(expected, "index.json").readText()) as Json.Object }
+
+    /** How far Python's own `codes`, `vertices` (metres) or `probabilities` move when the last bits of the pixels differ. */
+    fun trembling(what: String): Double = index.objectOf("trembling").double(what)
 
     fun image(picture: Json.Object): RgbImage = rgb(picture.int("width"), picture.int("height"), File(expected, picture.text("file")).readBytes())
 }
