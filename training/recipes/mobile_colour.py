@@ -15,8 +15,8 @@ config = replace(
     mobile_pose.config,
     init=("runs/mobile_pose",),
     data=mobile_pose.config.data.replace("2*rendered", "5*rendered"),
-    learning_rate=3e-4,
-    steps=500,
-    validate_every=250,
-    weights=replace(mobile_pose.config.weights, photometric=0.0, codes=2.0),
+    steps=3000,
+    weights=replace(
+        mobile_pose.config.weights, photometric=0.0, codes=2.0, landmarks_mp=5.0, landmarks_ocular=30.0
+    ),
 )
