@@ -104,8 +104,8 @@ def _maker(graph, tensor) -> int:
 
 
 @pytest.fixture(scope="module")
-def long_source(tmp_path_factory):
-    """Seeded encoders on the long separable trunk, all on one, from a file of weights."""
+def fine_source(tmp_path_factory):
+    """Seeded encoders on the fine separable trunk, all on one, from a file of weights."""
     keras.utils.set_random_seed(22)
     encoders, together = tied_encoders(keras, 100, 50, trunk="separable_fine")
     rng = np.random.default_rng(22)
@@ -115,15 +115,15 @@ def long_source(tmp_path_factory):
         elif not np.asarray(variable).any():  # what begins at zero would hide mistakes
             variable.assign(rng.normal(0, 0.03, variable.shape))
     helpers.spread(together, helpers.face_images()[:6])
-    path = tmp_path_factory.mktemp("long") / "long.npz"
+    path = tmp_path_factory.mktemp("fine") / "fine.npz"
     state = {f"{name}.{key}": array for name, model in encoders.items() for key, array in to_state(model).items()}
     write_npz(path, state)
     return load_source(str(path), helpers.head())
 
 
-def test_the_long_trunk_is_converted(long_source, images):
-    assert set(long_source.networks) == {NAME, "expression"}  # pose and shape on one trunk
-    for network in long_source.networks.values():
+def test_the_fine_trunk_is_converted(fine_source, images):
+    assert set(fine_source.networks) == {NAME, "expression"}  # pose and shape on one trunk
+    for network in fine_source.networks.values():
         reference = parity.reference_outputs(network, images)
         content = convert(network, "int8-weights")
         assert products(content)[1] == []

@@ -3,8 +3,8 @@
 Command: python training/train.py mobile_colour --set init=runs/mobile_pose --set expression=runs/expression.npz \
              --out runs/mobile_colour
 Most of the photographs are grey, and their pixels taught step 4 that skin is grey, in coloured photos too. Here albedo
-and light learn from renders alone, and landmarks of turned heads count still more. About 20 minutes on 2 cores; pose and
-shape encoder are taken from here.
+and light learn from renders alone, and landmarks of turned heads count still more. About 20 minutes on 2 cores; pose
+and shape encoder are taken from here.
 """
 
 from dataclasses import replace
@@ -16,7 +16,5 @@ config = replace(
     init=("runs/mobile_pose",),
     data=mobile_pose.config.data.replace("2*rendered", "5*rendered"),
     steps=3000,
-    weights=replace(
-        mobile_pose.config.weights, photometric=0.0, codes=2.0, landmarks_mp=5.0, landmarks_ocular=30.0
-    ),
+    weights=replace(mobile_pose.config.weights, photometric=0.0, codes=2.0, landmarks_mp=5.0, landmarks_ocular=30.0),
 )
