@@ -1,4 +1,4 @@
-"""Sums of feature vectors stay sums in the file, whatever the recipe; the long separable trunk adds such a vector."""
+"""Sums of feature vectors stay sums in the file, whatever the recipe; the fine separable trunk adds such a vector."""
 
 from functools import cache
 
