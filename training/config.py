@@ -205,8 +205,10 @@ class Config:
             raise UserError("shrink=2 needs a mobile family")
         if self.tied and self.family == "resnet50":
             raise UserError("tied=true needs a mobile family; ResNet has no shape encoder of its own")
-        if self.expression and self.family == "resnet50":
-            raise UserError("expression=... needs a mobile family; E_flame gives ResNet's expression here")
+        if self.expression and (self.family == "resnet50" or self.stage != "coarse_pretrain"):
+            raise UserError("expression=... is for the stage coarse_pretrain of a mobile family")
+        if self.emotion_distance == "correlation" and self.batch_size < 2:
+            raise UserError("emotion_distance=correlation compares pictures of a batch; give batch_size=2 or more")
         if not 0 < self.calm <= 1:
             raise UserError(f"calm is a factor in 0..1 and not 0; received {self.calm}")
         if not 0 <= self.ema < 1:

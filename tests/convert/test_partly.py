@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import helpers_convert as helpers
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convert import parity, partly, selective
+from convert.command import _attempts
 from convert.export import convert
 from convert.partly import Layer
 from emoca_tf.capture.tflite import TFLiteModel
@@ -97,3 +100,15 @@ def test_the_recipe_is_close_to_float_and_needs_pictures(float_file, rows):
     assert groups["exp"]["correlation"] > 0.995
     with pytest.raises(UserError, match="part-dynamic needs calibration pictures"):
         convert(network, "part-dynamic")
+
+
+def test_a_file_that_the_apps_runtime_cannot_run_is_not_the_last_that_is_tried():
+    made = {
+        "part-dynamic": SimpleNamespace(passed=True, obstacles=["TFLite 2.16 does not know X"]),
+        "int8-weights": SimpleNamespace(passed=True, obstacles=[]),
+        "float16": SimpleNamespace(passed=True, obstacles=[]),
+    }
+    workshop = SimpleNamespace(make=lambda network, recipe, progress: made[recipe])
+    bar = SimpleNamespace(set_postfix_str=lambda text: None)
+    found = _attempts(workshop, SimpleNamespace(name="expression"), list(made), False, bar)
+    assert found == [made["part-dynamic"], made["int8-weights"]]

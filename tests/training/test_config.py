@@ -66,3 +66,10 @@ def test_json_round_trip_and_damage() -> None:
     for text in ("", "{}", config.to_json().replace("batch_size", "batch_sise")):
         with pytest.raises(UserError, match=r"config\.json"):
             from_json(text)
+
+
+def test_a_correlation_needs_more_than_one_picture() -> None:
+    with pytest.raises(UserError, match="batch_size=2 or more"):
+        Config(emotion_distance="correlation", batch_size=1)
+    with pytest.raises(UserError, match="calm is a factor"):
+        Config(calm=0.0)

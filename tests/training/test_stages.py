@@ -175,8 +175,10 @@ def test_pose_and_shape_learn_beside_a_given_expression(tmp_path: Path, batch: d
     assert sum(g is not None for g in gradients) > 0.8 * len(gradients)
     with pytest.raises(UserError, match="no weights there"):
         stages.build(replace(config, expression=str(tmp_path / "absent")))
-    with pytest.raises(UserError, match="needs a mobile family"):
+    with pytest.raises(UserError, match="of a mobile family"):
         replace(config, family="resnet50", tied=False, shrink=1)
+    with pytest.raises(UserError, match="stage coarse_pretrain"):
+        replace(config, stage="coarse", tied=False)
 
 
 @pytest.mark.parametrize("name", ["coarse", "detail", "readout"])
