@@ -58,7 +58,7 @@ class Settings:
     batch: int = 1
     integer_io: bool = False
     qat_steps: int = 400
-    qat_rate: float = 2e-4
+    qat_rate: float = 4e-5
     qat_count: int = 512
     gates: parity.Gates = field(default_factory=parity.Gates)
     runtime: str = SHIPPED
