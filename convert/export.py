@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from convert.networks import Network
+from convert.outputs import errors, file_outputs, stacked
 from convert.partly import partly_dynamic
 from convert.quiet import silent
 from convert.ranges import Calibrated, tightened
@@ -151,15 +152,9 @@ def calibrated(network: Network, calibration: Calibration | None, batch: int = 1
 
 def nearest(files: list[bytes], reference: bytes, rows: Iterable[Mapping[str, np.ndarray]]) -> bytes:
     """The file whose outputs are nearest to those of the float file, each measured by how it varies over the rows."""
-    inputs = list(islice(rows, COMPARED))
-    runs = [TFLiteModel(content) for content in (reference, *files)]
-    wanted, *found = [[model(row) for row in inputs] for model in runs]
-    errors = np.zeros(len(files))
-    for name in wanted[0]:
-        truth = np.concatenate([row[name] for row in wanted])
-        variance = max(float(np.square(truth - truth.mean(0)).mean()), 1e-9)
-        errors += [np.square(np.concatenate([row[name] for row in rows]) - truth).mean() / variance for rows in found]
-    return files[int(errors.argmin())]
+    inputs = stacked(islice(rows, COMPARED))
+    wanted = file_outputs(TFLiteModel(reference), inputs)
+    return min(files, key=lambda content: sum(errors(wanted, file_outputs(TFLiteModel(content), inputs)).values()))
 
 
 def quantised(ranged: Calibrated, recipe: str, integer_io: bool = False) -> bytes:

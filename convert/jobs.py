@@ -18,6 +18,7 @@ from convert.equalise import equalised
 from convert.export import CALIBRATED, ROUNDED, convert
 from convert.geometry import EmotionReader, Geometry
 from convert.networks import Network, Source
+from convert.outputs import file_outputs
 from convert.rounding import rounded
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
@@ -230,7 +231,7 @@ class Workshop:
         )
         result.description, result.content = description, metadata.embed(content, description)
         model = TFLiteModel(result.content)
-        result.found = parity.file_outputs(model, self.judged_inputs(network))
+        result.found = file_outputs(model, self.judged_inputs(network))
         emotion = self.emotion if network.name == "expression" else None
         result.verdict = parity.judge(
             network, recipe, self.reference(network), result.found, self.geometry, emotion, s.gates, self._parts()

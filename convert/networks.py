@@ -209,7 +209,7 @@ def _trunk_of(models: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if shrink.weights:  # MobileNetV3's has a fixed kernel, a separable trunk's resizes
         return {"shrink": shrink.kernel_size[0]}
-    return {"trunk": "separable_fine" if "encoder.added.0" in layers else "separable"}
+    return {"trunk": "separable"}
 
 
 def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:

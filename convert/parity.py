@@ -12,9 +12,8 @@ from convert import metadata
 from convert.export import named_outputs
 from convert.geometry import BATCH, EmotionReader, Geometry
 from convert.networks import Network
-from emoca_tf.capture.tflite import TFLiteModel
+from convert.outputs import Outputs, errors, stacked
 
-Outputs = dict[str, np.ndarray]
 WORST, FURTHEST = 6, 4  # faces, and outputs
 CLEAR = 0.1  # difference of the two largest class probabilities above which a class is no near-tie
 DEGENERATE = 0.02  # spread of the expression code below which a network is hardly trained
@@ -75,18 +74,7 @@ def reference_outputs(network: Network, inputs: Mapping[str, np.ndarray]) -> Out
         batch = [inputs[name][start : start + BATCH] for name in names]
         values = named_outputs(network, network.model(batch if len(batch) > 1 else batch[0], training=False))
         parts.append({name: np.asarray(value) for name, value in values.items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def file_outputs(model: TFLiteModel, inputs: Mapping[str, np.ndarray]) -> Outputs:
-    """The file's outputs ``[N, ...]`` by name; incomplete last batches are filled up and cut off again."""
-    batch = next(iter(model.inputs.values()))[0][0]
-    rows = len(next(iter(inputs.values())))
-    parts = []
-    for start in range(0, rows, batch):
-        index = np.minimum(np.arange(start, start + batch), rows - 1)
-        parts.append(model({name: value[index] for name, value in inputs.items()}))
-    return {name: np.concatenate([part[name] for part in parts])[:rows] for name in parts[0]}
+    return stacked(parts)
 
 
 def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
@@ -96,7 +84,7 @@ def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
     centres both sides on the reference's mean face, axis by axis, so that neither a constant offset nor large constant
     axes hide an error.
     """
-    groups = {}
+    groups, shares = {}, errors(reference, found)
     for name, a in reference.items():
         b = found[name]
         centre = a.mean(0)
@@ -105,7 +93,7 @@ def compare(reference: Outputs, found: Outputs) -> dict[str, dict[str, float]]:
         groups[name] = {
             "mae": float(np.abs(a - b).mean()),
             "max": float(np.abs(a - b).max()),
-            "error": float(np.square(x - y).mean() / max(np.square(x).mean(), 1e-12)),
+            "error": shares[name],
             "correlation": float(x @ y / norm) if norm > 0 else float(np.allclose(x, y, atol=1e-6)),
             "spread": float(a.std(0).mean()),
         }

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from convert.outputs import errors, file_outputs, stacked
 from convert.selective import SMALL_KERNEL, eight_bit_weights, products
 from emoca_tf.capture.tflite import TFLiteModel
 
@@ -31,7 +32,7 @@ class Layer:
     Attributes:
         scope: where litert-quantizer finds it.
         multiplications: that it makes.
-        error: what it adds to the error of the outputs, see :func:`error`.
+        error: that the output which differs most then has, see :func:`convert.outputs.errors`.
     """
 
     scope: str
@@ -51,11 +52,13 @@ def partly_dynamic(content: bytes, rows: Sequence[Mapping[str, np.ndarray]], bud
         UserError: nothing was quantised.
     """
     plain = eight_bit_weights(content)
-    reference = outputs(plain, rows)
+    inputs = stacked(rows)
+    reference = file_outputs(TFLiteModel(plain), inputs)
     found = []
     for scope, multiplications in candidates(content):
-        one = eight_bit_weights(content, computed=(scope,))
-        found.append(Layer(scope, multiplications, error(outputs(one, rows), reference)))
+        one = TFLiteModel(eight_bit_weights(content, computed=(scope,)))
+        error = max(errors(reference, file_outputs(one, inputs)).values())
+        found.append(Layer(scope, multiplications, error))
     chosen = within(found, budget)
     return eight_bit_weights(content, computed=chosen) if chosen else plain
 
@@ -79,20 +82,3 @@ def within(layers: Sequence[Layer], budget: float) -> tuple[str, ...]:
             chosen.append(layer.scope)
             spent += layer.error
     return tuple(chosen)
-
-
-def outputs(content: bytes, rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """``[N, ...]`` by name."""
-    model = TFLiteModel(content)
-    found = [model(row) for row in rows]
-    return {name: np.concatenate([row[name] for row in found]) for name in found[0]}
-
-
-def error(found: Mapping[str, np.ndarray], reference: Mapping[str, np.ndarray]) -> float:
-    """Mean squared difference of the output that differs most, in parts of its variance over the rows."""
-
-    def one(name: str) -> float:
-        variance = max(float(reference[name].var(0).mean()), 1e-9)
-        return float(np.square(found[name] - reference[name]).mean()) / variance
-
-    return max(map(one, reference))

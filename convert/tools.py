@@ -66,6 +66,7 @@ def compare_command(files: Sequence[str], data: str, count: int) -> None:
         raise UserError(f"--compare needs two files; received {len(files)}")
     from convert import parity
     from convert.data import JUDGE_SEED, load_faces
+    from convert.outputs import file_outputs
     from emoca_tf.capture.tflite import TFLiteModel
 
     first, second = (TFLiteModel(_checked(file)) for file in files)
@@ -75,7 +76,7 @@ def compare_command(files: Sequence[str], data: str, count: int) -> None:
             f"{', '.join(second.outputs)} for {', '.join(second.inputs)}; only files of one network can be compared"
         )
     inputs = {"image": load_faces(data, count, JUDGE_SEED).images} if "image" in first.inputs else _drawn(first, count)
-    groups = parity.compare(parity.file_outputs(first, inputs), parity.file_outputs(second, inputs))
+    groups = parity.compare(file_outputs(first, inputs), file_outputs(second, inputs))
     click.echo(f"{len(next(iter(inputs.values())))} inputs ({data if 'image' in inputs else 'drawn codes'})")
     click.echo(f"{'output':14}{'MAE':>12}{'max':>12}{'correlation':>13}{'spread':>10}")
     for name, g in groups.items():

@@ -21,7 +21,7 @@ from emoca_tf.errors import UserError
 STAGES = ("emotion", "coarse_pretrain", "coarse", "detail", "readout", "distill")
 CHOICES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
-    "family": ("resnet50", "mobilenet_v3", "separable", "separable_fine"),
+    "family": ("resnet50", "mobilenet_v3", "separable"),
     "emotion_family": ("family", "resnet50", "mobilenet_v3", "default"),
     "emotion_distance": ("mse", "l1", "cosine", "mse_normalised", "correlation"),
     "readout": ("emodeca", "small"),
@@ -84,8 +84,7 @@ class Config:
     Attributes:
         stage: what is learnt, a module of ``training/stages``.
         family: ``resnet50`` (DECA, EMOCA) or ``mobilenet_v3`` (SMIRK's trio, for phones) or ``separable`` (the same
-            trio on a trunk that starts from the embedded emotion network; half the size) or ``separable_fine`` (that
-            trunk with finer places and two dense layers more).
+            trio on a trunk that starts from the embedded emotion network).
         head: ``default`` or a head file written by ``HeadModel.save``.
         albedo: ``default`` or an albedo file written by ``AlbedoModel.save``.
         tied: the mobile shape and expression encoders are one trunk with two heads while they learn; half the time.

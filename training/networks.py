@@ -1,8 +1,8 @@
 """The networks of a run, either family under one interface: pictures to codes, codes and detail to displacement.
 
-``resnet50`` is DECA's ``E_flame`` and EMOCA's ``E_expression``; ``mobilenet_v3`` is SMIRK's trio, ``separable`` and
-``separable_fine`` the same trio on a trunk that starts from the embedded emotion network. All fit any head: the widths
-of the outputs are the head's.
+``resnet50`` is DECA's ``E_flame`` and EMOCA's ``E_expression``; ``mobilenet_v3`` is SMIRK's trio, ``separable``
+the same trio on a trunk that starts from the embedded emotion network. All fit any head: the widths of the outputs are
+the head's.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from emoca_tf.encoders.mobilenet_v3 import (
     with_features,
 )
 from emoca_tf.encoders.resnet import resnet50_encoder
-from emoca_tf.encoders.separable import MORE, TRUNKS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
@@ -56,7 +55,7 @@ class Reconstruction:
     """Pictures to codes for one family and head.
 
     Args:
-        family: ``resnet50``, ``mobilenet_v3``, ``separable`` or ``separable_fine``.
+        family: ``resnet50``, ``mobilenet_v3`` or ``separable``.
         head: gives the widths of the shape and expression codes.
         layout: what the ResNet expression network replaces.
         detail: also build ``E_detail`` and ``D_detail``.
@@ -109,7 +108,7 @@ class Reconstruction:
                 "expression_encoder": expression_encoder(keras, head.n_exp, shrink=shrink, trunk=self.family),
             }
             self.featured = with_features(keras, self.models["expression_encoder"])
-        if self.family in TRUNKS:
+        if self.family == "separable":
             start_from_emotion(self.models)
 
     @property
@@ -276,8 +275,7 @@ def initialise(models: Mapping[str, Any], sources: Collection[str]) -> list[str]
     """Load weights by network name from run directories or files; returns one line for each network loaded.
 
     A run directory gives its best checkpoint, or its last. A file is an ``.npz`` of torch-named arrays, as
-    ``emoca-tf import-weights`` writes it, with or without the networks' names as prefixes; from such a file the fine
-    separable trunk goes on where a plain one stopped.
+    ``emoca-tf import-weights`` writes it, with or without the networks' names as prefixes.
 
     Raises:
         UserError: nothing there, nothing that fits, or another size of network.
@@ -297,11 +295,11 @@ def load_arrays(models: Mapping[str, Any], stored: Mapping[str, np.ndarray], pat
     for name, model in models.items():
         state = next((s for s in (sub_state(torch_named, f"{p}{name}.") for p in ("", "deca.")) if s), {})
         if state:
-            load_state(model, state, ignore=UNUSED, optional=(*OURS, *MORE))
+            load_state(model, state, ignore=UNUSED, optional=OURS)
             loaded[name] = len(state)
     if not loaded and len(models) == 1 and torch_named:
         ((name, model),) = models.items()
-        load_state(model, torch_named, ignore=UNUSED, optional=(*OURS, *MORE))
+        load_state(model, torch_named, ignore=UNUSED, optional=OURS)
         loaded[name] = len(torch_named)
     if not loaded:
         raise UserError(f"{path} holds none of the networks {', '.join(models)}")

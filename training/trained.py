@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from emoca_tf.encoders.mobile import ENCODERS, OPTIONAL, Mobile, optional_config, trunk_config, trunk_of
-from emoca_tf.encoders.separable import ADDED, FEATURES, WIDTHS
+from emoca_tf.encoders.separable import WIDTHS
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
@@ -148,7 +148,7 @@ def trunk_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     shrinks = len(first) == 4 and first[0] == first[1] < 3
     if first[-1:] != WIDTHS[:1]:
         return {"shrink": first[0] if shrinks else 1, "trunk": "mobilenet_v3"}
-    return {"shrink": 1, "trunk": "separable_fine" if (ADDED, FEATURES) in kernels else "separable"}
+    return {"shrink": 1, "trunk": "separable"}
 
 
 def _kernels(stored: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:

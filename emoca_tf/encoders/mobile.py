@@ -18,8 +18,6 @@ OPTIONAL = ("emotion", "readout")
 N_JAW = 3
 SEPARABLE_KEY = "expression_encoder.encoder.dense0.conv0.weight"
 """An entry that only encoders with a separable trunk have."""
-FINE_KEY = "expression_encoder.encoder.added.0.weight"
-"""An entry that only encoders with the long separable trunk have."""
 _TRUNKS = {960: "large", 576: "small", 256: "default"}  # by number of features
 
 
@@ -116,10 +114,9 @@ def mobile_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
 
 def trunk_config(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
     """``trunk`` of the encoders, and ``shrink`` by the shape of the kernel that does it (1 without one)."""
-    separable = "separable_fine" if FINE_KEY in shapes else "separable"
     return {
         "shrink": shapes.get("expression_encoder.encoder.shrink.weight", (1,))[-1],
-        "trunk": separable if SEPARABLE_KEY in shapes else "mobilenet_v3",
+        "trunk": "separable" if SEPARABLE_KEY in shapes else "mobilenet_v3",
     }
 
 

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from emoca_tf.codes import Codes
-from emoca_tf.encoders.separable import TRUNKS as SEPARABLE
 from emoca_tf.encoders.separable import separable_trunk
 
 IMAGE_SIZE = 224
@@ -136,7 +135,7 @@ def mobilenet_v3_trunk(keras: ModuleType, x: Any, size: str = "large", prefix: s
     return keras.layers.GlobalAveragePooling2D(name=f"{prefix}pool")(x)
 
 
-TRUNKS = ("mobilenet_v3", *SEPARABLE)
+TRUNKS = ("mobilenet_v3", "separable")
 
 
 def seen_by(keras: ModuleType, size: str, shrink: int = 1, trunk: str = "mobilenet_v3") -> tuple[Any, Any]:
@@ -144,8 +143,8 @@ def seen_by(keras: ModuleType, size: str, shrink: int = 1, trunk: str = "mobilen
 
     Args:
         keras: the Keras module to build with.
-        size: of MobileNetV3, ``"large"`` or ``"small"``; the separable trunks have one size each.
-        shrink: see :func:`picture`; the separable trunks shrink by themselves.
+        size: of MobileNetV3, ``"large"`` or ``"small"``; the separable trunk has one size.
+        shrink: see :func:`picture`; the separable trunk shrinks by itself.
         trunk: one of :data:`TRUNKS`.
 
     Raises:
@@ -153,9 +152,9 @@ def seen_by(keras: ModuleType, size: str, shrink: int = 1, trunk: str = "mobilen
     """
     if trunk not in TRUNKS:
         raise ValueError(f"trunk {trunk!r}: {' or '.join(TRUNKS)} expected")
-    if trunk in SEPARABLE:
+    if trunk == "separable":
         image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3), name="image")
-        return image, separable_trunk(keras, image, trunk=trunk)
+        return image, separable_trunk(keras, image)
     image, seen = picture(keras, shrink)
     return image, mobilenet_v3_trunk(keras, seen, size)
 
@@ -231,18 +230,18 @@ class Tied(NamedTuple):
 def tied_encoders(
     keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, shrink: int = 1, trunk: str = "mobilenet_v3"
 ) -> Tied:
-    """Shape and expression encoder on one trunk; on the separable ones also the pose encoder.
+    """Shape and expression encoder on one trunk; on the separable one also the pose encoder.
 
     MobileNetV3's pose encoder has a smaller trunk of its own (SMIRK) and stays apart.
     """
     image, x = seen_by(keras, "large", shrink, trunk)
     heads = {"shape_encoder": shape_head(keras, x, n_shape), "expression_encoder": expression_head(keras, x, n_exp)}
-    if trunk in SEPARABLE:
+    if trunk == "separable":
         heads["pose_encoder"] = pose_head(keras, x)
     encoders = {name: keras.Model(image, outputs, name=name) for name, outputs in heads.items()}
     outputs = {key: value for head in heads.values() for key, value in head.items()}
     together = keras.Model(image, outputs | {"features": x}, name="tied")
-    if trunk not in SEPARABLE:
+    if trunk == "mobilenet_v3":
         encoders["pose_encoder"] = pose_encoder(keras, shrink=shrink)
     return Tied(encoders, together)
 

@@ -1,13 +1,11 @@
 """A trunk of separable convolutions that starts from a network which already reads faces, for the phone-sized encoders.
 
 Four blocks of summed separable convolutions (the published structure of face-api.js's expression network, ReLU and no
-batch norm), and two views of their last map: the mean of every channel, which tells *what* there is, and a narrow map
-laid out flat, which tells *where*. Means alone hardly tell where: encoders that pool only learn geometry slowly.
+batch norm), and views of their last maps: the mean of every channel, which tells *what* there is, and two narrow maps
+laid out flat, which tell *where*: the last one, and the one before, whose cells are half as wide. Means alone hardly
+tell where: encoders that pool only learn geometry slowly. Two dense layers over all views add to the features; they
+start at zero.
 Our own addition beside SMIRK's MobileNetV3 (:mod:`emoca_tf.encoders.mobilenet_v3`); the heads are the same.
-
-The fine trunk sees places on the map before, too, where cells are half as wide, and has two dense layers over all views
-whose result is added to the features. What it has more starts at zero: it begins as the plain trunk, and goes on from a
-plain trunk's weights.
 """
 
 from __future__ import annotations
@@ -27,12 +25,9 @@ FEATURES = WIDTHS[-1] + PLACE_FEATURES
 LENGTH = 4
 """Convolutions of a block."""
 FINE, FINE_FEATURES = 16, 64
-"""The same of the fine trunk's other map, which is twice as high and wide."""
+"""The same of the map before, which is twice as high and wide."""
 ADDED = 256
 """Width of the dense layers whose result is added."""
-TRUNKS = ("separable", "separable_fine")
-MORE = ("encoder.fine.*", "encoder.added.*")
-"""Patterns of the entries that only the fine trunk has (``load_state(..., optional=MORE)``)."""
 
 
 def separable_blocks(keras: ModuleType, image: Any, margin: int, prefix: str = "") -> list[Any]:
@@ -74,21 +69,20 @@ def _dense_block(keras: ModuleType, x: Any, width: int, name: str, first: bool) 
     return x
 
 
-def separable_trunk(keras: ModuleType, image: Any, prefix: str = "encoder.", trunk: str = "separable") -> Any:
-    """Image ``[B, 224, 224, 3]`` RGB 0..1 -> features ``[B, 448]``: 256 means, then 192 that know places.
+def separable_trunk(keras: ModuleType, image: Any, prefix: str = "encoder.") -> Any:
+    """Image ``[B, 224, 224, 3]`` RGB 0..1 -> features ``[B, 448]``: 256 means, 192 that know places, and what is added.
 
     Args:
         keras: the Keras module to build with.
         image: symbolic image.
         prefix: put before the names of all layers.
-        trunk: one of :data:`TRUNKS`; the fine one adds something to the features.
     """
-    layers, fine = keras.layers, trunk == "separable_fine"
+    layers = keras.layers
     maps = separable_blocks(keras, image, MARGIN, prefix)
     means = layers.GlobalAveragePooling2D(name=f"{prefix}mean")(maps[-1])
     places = _places(keras, maps[-1], PLACES, PLACE_FEATURES, prefix, "place")
-    views = layers.Concatenate(name=f"{prefix}views" if fine else f"{prefix}pool")([means, places])
-    return added(keras, views, _places(keras, maps[-2], FINE, FINE_FEATURES, prefix, "fine"), prefix) if fine else views
+    views = layers.Concatenate(name=f"{prefix}views")([means, places])
+    return added(keras, views, _places(keras, maps[-2], FINE, FINE_FEATURES, prefix, "fine"), prefix)
 
 
 def _places(keras: ModuleType, x: Any, channels: int, features: int, prefix: str, name: str) -> Any:

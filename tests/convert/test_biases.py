@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from tensorflow.lite.python import schema_py_generated as schema
 
-from convert import parity, selective
+from convert import selective
 from convert.biases import BIAS, narrow_biases, with_wide_bias
 from convert.heads import head_network
+from convert.outputs import file_outputs
 from emoca_tf.capture.tflite import TFLiteModel
 
 
@@ -64,7 +65,7 @@ def test_narrow_biases_change_the_outputs_by_their_rounding_only(images):
     assert wide(model) == {}
     changed = packed(model)
     assert len(changed) < len(content) + 4096
-    before, after = (parity.file_outputs(TFLiteModel(c), images) for c in (content, changed))
+    before, after = (file_outputs(TFLiteModel(c), images) for c in (content, changed))
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, atol=2e-3)
 
@@ -80,10 +81,10 @@ def test_a_bias_that_others_read_stays_for_them(images):
     other.inputs = [*other.inputs[:BIAS], shared]
     values = np.linspace(-0.3, 0.3, _size(graph, other), dtype=np.float32)
     model.buffers[graph.tensors[shared].buffer].data = np.frombuffer(values.tobytes(), np.uint8)
-    before = parity.file_outputs(TFLiteModel(packed(model)), images)
+    before = file_outputs(TFLiteModel(packed(model)), images)
     narrow_biases(model)
     np.testing.assert_array_equal(_values(model, other), values)
-    after = parity.file_outputs(TFLiteModel(packed(model)), images)
+    after = file_outputs(TFLiteModel(packed(model)), images)
     for name, value in before.items():
         np.testing.assert_allclose(after[name], value, atol=2e-3)
 

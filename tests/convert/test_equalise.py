@@ -11,6 +11,7 @@ from convert.data import calibration
 from convert.equalise import _gains, _groups, equalised
 from convert.export import convert
 from convert.networks import Network
+from convert.outputs import file_outputs
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.encoders.mobilenet_v3 import expression_encoder
 from emoca_tf.encoders.resnet import resnet50_encoder
@@ -41,7 +42,7 @@ def test_equalising_recovers_what_uneven_channels_lose():
     rows = calibration({"image": images[:8]})
     errors = []
     for one in (network, even):
-        found = parity.file_outputs(TFLiteModel(convert(one, "int8", rows)), {"image": images})
+        found = file_outputs(TFLiteModel(convert(one, "int8", rows)), {"image": images})
         errors.append(parity.compare(reference, found)["exp"]["mae"])
     assert errors[1] < 0.5 * errors[0], errors
 

@@ -18,6 +18,7 @@ from convert.export import convert
 from convert.heads import code_units, decimated, head_network
 from convert.jobs import drawn_codes
 from convert.networks import Network, load_source
+from convert.outputs import file_outputs
 from convert.selective import half_weights
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.emotion.readout import readout_mlp
@@ -46,7 +47,7 @@ def float_file(expression) -> bytes:
 
 def test_float_file_equals_the_network(expression, float_file, images):
     model = TFLiteModel(float_file)
-    found = parity.file_outputs(model, images)
+    found = file_outputs(model, images)
     reference = parity.reference_outputs(expression, images)
     assert model.signature == "expression"
     assert model.inputs["image"][0] == (1, 224, 224, 3)
@@ -61,12 +62,12 @@ def test_eight_bit_files_are_quantised_and_close(expression, images, recipe, flo
     content = helpers.converted(expression, recipe)
     model = TFLiteModel(content)
     assert model.inputs["image"][1] == np.float32
-    found = parity.file_outputs(model, images)
+    found = file_outputs(model, images)
     groups = parity.compare(parity.reference_outputs(expression, images), found)
     assert groups["exp"]["max"] > 1e-3, "a file equal to float was not quantised"
     assert groups["exp"]["correlation"] > floor
     described = metadata.embed(content, metadata.describe(expression, model, recipe, "x", "y", {}))
-    for name, value in parity.file_outputs(TFLiteModel(described), images).items():
+    for name, value in file_outputs(TFLiteModel(described), images).items():
         np.testing.assert_array_equal(value, found[name])  # metadata changes nothing
 
 
@@ -99,7 +100,7 @@ def test_integer_inputs_mean_the_same_numbers(expression, images):
     rows = calibration({"image": helpers.face_images()[:8]})
     narrow = TFLiteModel(convert(expression, "int8", rows, integer_io=True))
     assert narrow.inputs["image"][1] == np.int8
-    a, b = (parity.file_outputs(model, images)["exp"] for model in (wide, narrow))
+    a, b = (file_outputs(model, images)["exp"] for model in (wide, narrow))
     np.testing.assert_allclose(a, b, atol=0.02)
 
 
@@ -134,7 +135,7 @@ def test_readout_file_reads_named_codes():
     codes = drawn_codes(network, 12, 8, helpers.head().exp_range)
     assert codes.keys() == {"exp", "pose"}
     reference = parity.reference_outputs(network, codes)
-    found = parity.file_outputs(TFLiteModel(helpers.converted(network, "float16")), codes)
+    found = file_outputs(TFLiteModel(helpers.converted(network, "float16")), codes)
     assert found.keys() == {"expression", "valence", "arousal"}
     assert reference["expression"].std(0).min() > 0.05
     np.testing.assert_allclose(found["expression"], reference["expression"], atol=5e-3)
@@ -154,7 +155,7 @@ def test_detail_decoder_file_equals_the_generator():
     network = detail_network(generator, helpers.head())
     codes = drawn_codes(network, 3, 8, helpers.head().exp_range)
     direct = generator(np.concatenate([codes["pose"][:, 3:], codes["exp"], codes["detail"]], 1), training=False)
-    found = parity.file_outputs(TFLiteModel(helpers.converted(network, "float32")), codes)
+    found = file_outputs(TFLiteModel(helpers.converted(network, "float32")), codes)
     assert found["displacement"].shape == (3, 256, 256, 1)
     assert found["displacement"].std() > 1e-6
     np.testing.assert_allclose(found["displacement"], direct, atol=1e-6)
@@ -190,7 +191,7 @@ def test_head_file_equals_the_layer(recipe):
     plain = helpers.converted(network, "float32")
     content = plain if recipe == "float32" else half_weights(plain)
     assert trial.failure(content) is None
-    found = parity.file_outputs(TFLiteModel(content), inputs)
+    found = file_outputs(TFLiteModel(content), inputs)
     reference = parity.reference_outputs(network, inputs)
     assert found.keys() == {"vertices", "landmarks", "landmarks_mp"}
     limit = 1e-6 if recipe == "float32" else 2e-4
@@ -213,7 +214,7 @@ def test_an_eight_bit_head_is_a_tenth_of_a_millimetre_off():
     content, half = convert(network, "int8-weights"), convert(network, "float16")
     assert len(content) < 0.6 * len(half)
     assert obstacles(content) == []
-    found = parity.file_outputs(TFLiteModel(content), codes)["vertices"]
+    found = file_outputs(TFLiteModel(content), codes)["vertices"]
     off = np.linalg.norm(found - parity.reference_outputs(network, codes)["vertices"], axis=-1)
     assert 1e-6 < off.mean() < 1e-4  # metres
     assert off.max() < 1e-3
@@ -237,7 +238,7 @@ def test_batches(expression):
     assert model.inputs["image"][0] == (2, 224, 224, 3)
     images = {"image": helpers.face_images()[:3]}  # the last batch is half full
     np.testing.assert_allclose(
-        parity.file_outputs(model, images)["exp"], parity.reference_outputs(expression, images)["exp"], atol=1e-4
+        file_outputs(model, images)["exp"], parity.reference_outputs(expression, images)["exp"], atol=1e-4
     )
 
 

@@ -16,6 +16,7 @@ from convert.export import convert
 from convert.heads import decimated, head_network
 from convert.jobs import drawn_codes
 from convert.networks import Network, copied
+from convert.outputs import file_outputs
 from convert.scales import shared
 from convert.tied import NAME, joined, tied
 from emoca_tf.capture.tflite import TFLiteModel
@@ -93,9 +94,7 @@ def test_equal_scales_are_stored_once_and_mean_the_same():
     content = convert(replace(network, model=network.lean()), "int8-weights")
     few = shared(content)
     assert len(few) < len(content) - 4 * 3 * small.n_vertices
-    np.testing.assert_array_equal(
-        *(parity.file_outputs(TFLiteModel(file), codes)["vertices"] for file in (content, few))
-    )
+    np.testing.assert_array_equal(*(file_outputs(TFLiteModel(file), codes)["vertices"] for file in (content, few)))
     plain = convert(network, "int8-weights")  # every coordinate has a scale of its own
     assert len(shared(plain)) > len(plain) - 1000
 

@@ -14,6 +14,7 @@ from convert import learned, parity, qat
 from convert.data import calibration
 from convert.export import calibrated, convert, quantised
 from convert.networks import Network
+from convert.outputs import file_outputs
 from convert.ranges import on_grid, tightened
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
@@ -83,7 +84,7 @@ def test_it_learns_with_the_rounding_of_the_file(images, measured):
     network, file, _, aware = measured
     images = np.round(images * 255) / 255  # the file takes pictures of 8 bits
     reference = parity.reference_outputs(network, {"image": images})
-    found = parity.file_outputs(TFLiteModel(quantised(file, "mixed")), {"image": images})
+    found = file_outputs(TFLiteModel(quantised(file, "mixed")), {"image": images})
     simulated = dict(zip(qat.output_names(network), aware(images, training=False), strict=True))
     lost = np.mean((found["exp"] - reference["exp"]) ** 2)
     assert np.mean((found["exp"] - np.asarray(simulated["exp"])) ** 2) < 0.2 * lost
@@ -134,7 +135,7 @@ def test_fine_tuning_recovers_more_than_half_of_what_rounding_lost(images, uneve
                           progress=lambda done, total, loss: losses.append(loss))  # fmt: skip
     errors = []
     for content in (convert(uneven, "mixed", rows), tuned):
-        found = parity.file_outputs(TFLiteModel(content), {"image": images})
+        found = file_outputs(TFLiteModel(content), {"image": images})
         errors.append(float(np.mean((found["exp"] - reference["exp"]) ** 2)))
     assert np.mean(losses[-10:]) < np.mean(losses[:3])
     assert errors[1] < 0.5 * errors[0], errors
@@ -150,10 +151,10 @@ def test_a_network_of_one_output_is_tuned_but_not_to_its_harm(images):
     keras.utils.set_random_seed(31)
     network = Network("coarse", build(keras), "encoder", ("codes",), build)
     content = qat.finetuned(network, calibration({"image": images[:4]}), images[:4], steps=2, batch_size=2)
-    found = parity.file_outputs(TFLiteModel(content), {"image": images[:4]})["codes"]
+    found = file_outputs(TFLiteModel(content), {"image": images[:4]})["codes"]
     assert found.shape == (4, 3)
     harmed = qat.finetuned(network, calibration({"image": images[:4]}), images[:4], steps=2, learning_rate=0.5)
-    again = parity.file_outputs(TFLiteModel(harmed), {"image": images[:4]})["codes"]  # the file without fine-tuning
+    again = file_outputs(TFLiteModel(harmed), {"image": images[:4]})["codes"]  # the file without fine-tuning
     reference = parity.reference_outputs(network, {"image": images[:4]})["codes"]
     assert np.square(again - reference).mean() < 0.02 * reference.var()
 

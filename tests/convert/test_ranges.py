@@ -11,6 +11,7 @@ from convert import benchmark, parity, ranges
 from convert.data import calibration
 from convert.export import calibrated, nearest, quantised
 from convert.networks import Network
+from convert.outputs import file_outputs
 from convert.ranges import best_range, matched, on_grid, tightened
 from emoca_tf.capture.tflite import TFLiteModel
 
@@ -91,7 +92,7 @@ def test_a_relu_of_a_sum_is_a_sum_and_the_runtime_takes_the_trunk_in_one_piece(s
     assert [(one["ops"]["ADD"], one["ops"].get("RELU", 0)) for one in facts] == [(2, 1), (3, 0)]
     assert facts[1]["delegate_partitions"] < facts[0]["delegate_partitions"]
     reference = parity.reference_outputs(network, images)["codes"]
-    off = [np.square(parity.file_outputs(TFLiteModel(content), images)["codes"] - reference).mean()
+    off = [np.square(file_outputs(TFLiteModel(content), images)["codes"] - reference).mean()
            for content in (before, after)]  # fmt: skip
     assert 0 < off[1] < 1.2 * off[0], off
 
@@ -104,7 +105,7 @@ def test_the_file_whose_outputs_are_nearer_is_kept(sums):
     whole = quantised(file, "mixed")
     assert nearest([narrow, whole], file.content, rows()) is whole
     assert nearest([whole, narrow], file.content, rows()) is whole
-    errors = [np.square(parity.file_outputs(TFLiteModel(content), {"image": helpers.face_images()[:4]})["codes"]
+    errors = [np.square(file_outputs(TFLiteModel(content), {"image": helpers.face_images()[:4]})["codes"]
                         - parity.reference_outputs(network, {"image": helpers.face_images()[:4]})["codes"]).mean()
               for content in (narrow, whole)]  # fmt: skip
     assert errors[0] > 2 * errors[1]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from convert import parity, rounding, selective
 from convert.compatibility import obstacles
 from convert.export import convert
+from convert.outputs import file_outputs
 from convert.rounding import LEVELS, descend, nearest, rounded, shrunk
 from emoca_tf.capture.tflite import TFLiteModel
 
@@ -79,7 +80,7 @@ def test_a_rounded_network_loses_less_than_half_of_what_nearest_steps_lose():
     for one in (network, rounded(network, images[:16])):
         content = convert(one, "int8-weights")
         assert obstacles(content) == []
-        found = parity.file_outputs(TFLiteModel(content), {"image": images[16:]})
+        found = file_outputs(TFLiteModel(content), {"image": images[16:]})
         errors.append(np.mean([((found[k] - v[16:]) ** 2).mean() / v.var() for k, v in reference.items()]))
     assert 0 < errors[1] < 0.5 * errors[0], errors
 

@@ -13,6 +13,7 @@ from convert.biases import BIAS, narrow_biases, with_wide_bias
 from convert.equalise import equalised
 from convert.export import convert, with_plain_sums
 from convert.networks import Network, load_source
+from convert.outputs import file_outputs
 from convert.tied import NAME
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.encoders.mobilenet_v3 import expression_head, tied_encoders
@@ -61,7 +62,7 @@ def test_every_linear_layer_is_one_product_with_a_stored_bias(images, batch):
     found, computed = products(content)
     assert len(found) == sum(isinstance(layer, keras.layers.Dense) for layer in adding().model.layers)
     assert computed == []
-    out = parity.file_outputs(TFLiteModel(content), images)
+    out = file_outputs(TFLiteModel(content), images)
     for name, value in parity.reference_outputs(adding(), images).items():
         np.testing.assert_allclose(out[name], value, atol=1e-4)
 
@@ -69,7 +70,7 @@ def test_every_linear_layer_is_one_product_with_a_stored_bias(images, batch):
 @pytest.mark.parametrize("recipe", ["int8-weights", "dynamic", "mixed", "int8"])
 def test_recipes_take_a_network_with_such_a_sum(images, recipe, monkeypatch):
     monkeypatch.setattr(selective, "SMALL_KERNEL", 500)
-    out = parity.file_outputs(TFLiteModel(helpers.converted(adding(), recipe)), images)
+    out = file_outputs(TFLiteModel(helpers.converted(adding(), recipe)), images)
     groups = parity.compare(parity.reference_outputs(adding(), images), out)
     assert groups["exp"]["max"] > 1e-4, "a file equal to float was not quantised"
     assert groups["exp"]["correlation"] > 0.97
@@ -107,7 +108,7 @@ def _maker(graph, tensor) -> int:
 def fine_source(tmp_path_factory):
     """Seeded encoders on the fine separable trunk, all on one, from a file of weights."""
     keras.utils.set_random_seed(22)
-    encoders, together = tied_encoders(keras, 100, 50, trunk="separable_fine")
+    encoders, together = tied_encoders(keras, 100, 50, trunk="separable")
     rng = np.random.default_rng(22)
     for variable in together.weights:
         if "depthwise" in variable.path:  # as drawn by Keras they would leave nothing of the picture
@@ -127,5 +128,5 @@ def test_the_fine_trunk_is_converted(fine_source, images):
         reference = parity.reference_outputs(network, images)
         content = convert(network, "int8-weights")
         assert products(content)[1] == []
-        groups = parity.compare(reference, parity.file_outputs(TFLiteModel(content), images))
+        groups = parity.compare(reference, file_outputs(TFLiteModel(content), images))
         assert all(group["correlation"] > 0.99 for group in groups.values()), groups

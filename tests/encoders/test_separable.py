@@ -10,7 +10,7 @@ from helpers_preset import seeded_mobile, write_weights
 from emoca_tf.emotion import default
 from emoca_tf.encoders import separable
 from emoca_tf.encoders.mobile import mobile_config
-from emoca_tf.encoders.mobilenet_v3 import expression_encoder
+from emoca_tf.encoders.mobilenet_v3 import TRUNKS, expression_encoder
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz, write_npz
@@ -31,12 +31,12 @@ def test_blocks_with_the_embedded_weights_are_the_embedded_network() -> None:
 
 def test_places_tell_apart_what_means_cannot() -> None:
     model = expression_encoder(keras, trunk="separable")
-    features = keras.Model(model.input, model.get_layer("encoder.pool").output)
+    features = keras.Model(model.input, model.get_layer("encoder.views").output)
     last = keras.Model(model.input, model.get_layer("encoder.dense3.sum3.relu").output)
     assert features.output.shape == (None, separable.FEATURES)
     seen = features(IMAGES).numpy()
     np.testing.assert_allclose(seen[:, :256], last(IMAGES).numpy().mean((1, 2)), atol=1e-5)
-    tail = keras.Model(last.output, model.get_layer("encoder.pool").output)
+    tail = keras.Model(last.output, model.get_layer("encoder.views").output)
     maps = last(IMAGES).numpy()
     mirrored = tail(maps[:, :, ::-1]).numpy()
     np.testing.assert_allclose(mirrored[:, :256], seen[:, :256], atol=1e-5)
@@ -50,30 +50,11 @@ def test_trunk_must_be_known() -> None:
 
 
 def test_size_fits_a_phone() -> None:
-    assert expression_encoder(keras, trunk="separable").count_params() < 1_000_000  # 2.0 MB in half precision
-
-
-def test_fine_trunk_fits_a_phone() -> None:
-    assert expression_encoder(keras, trunk="separable_fine").count_params() < 1_400_000
-
-
-def test_fine_trunk_goes_on_from_a_plain_one(tmp_path) -> None:
-    head = HeadModel.load()
-    plain = seeded_mobile(head, shrink=1, trunk="separable")
-    path = write_weights(plain, tmp_path / "plain.npz")
-    fine = Reconstruction("separable_fine", head)
-    before = fine.encode(IMAGES).to_dict()
-    initialise(fine.models, [str(path)])
-    for name, values in plain.encode(IMAGES).to_dict().items():
-        assert np.abs(before[name] - values).max() > 1e-3, name
-        np.testing.assert_allclose(fine.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
-    more = fine.models["expression_encoder"].get_layer("encoder.added.1")
-    more.kernel.assign_add(np.full(more.kernel.shape, 1e-2))
-    assert np.abs(fine.encode(IMAGES).exp - plain.encode(IMAGES).exp).max() > 1e-3  # what starts at zero counts
+    assert expression_encoder(keras, trunk="separable").count_params() < 1_400_000  # 2.8 MB in half precision
 
 
 def test_fine_places_are_those_of_the_map_before() -> None:
-    model = expression_encoder(keras, trunk="separable_fine")
+    model = expression_encoder(keras, trunk="separable")
     assert model.get_layer("encoder.fine.0").input.shape[1:] == (14, 14, 128)
     fine = keras.Model(model.input, model.get_layer("encoder.fine.1").output)
     assert fine.output.shape == (None, separable.FINE_FEATURES)
@@ -88,10 +69,10 @@ def test_other_entries_may_not_be_missing(tmp_path) -> None:
     del stored["pose_encoder.encoder.dense2.conv3.pointwise.weight"]
     write_npz(path, stored)
     with pytest.raises(UserError, match=r"dense2\.conv3"):
-        initialise(Reconstruction("separable_fine", head).models, [str(path)])
+        initialise(Reconstruction("separable", head).models, [str(path)])
 
 
-@pytest.mark.parametrize("trunk", ["separable", "separable_fine"])
+@pytest.mark.parametrize("trunk", TRUNKS)
 def test_files_tell_the_trunk(tmp_path, trunk: str) -> None:
     head = HeadModel.load()
     mobile = seeded_mobile(head, shrink=1, trunk=trunk)
@@ -103,9 +84,7 @@ def test_files_tell_the_trunk(tmp_path, trunk: str) -> None:
         np.testing.assert_allclose(again.encode(IMAGES).to_dict()[name], values, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("family", "shrink"), [("separable", 1), ("separable_fine", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)]
-)
+@pytest.mark.parametrize(("family", "shrink"), [("separable", 1), ("mobilenet_v3", 1), ("mobilenet_v3", 2)])
 def test_checkpoints_tell_the_trunk(family: str, shrink: int) -> None:
     model = Reconstruction(family, HeadModel.load(), shrink=shrink).models["expression_encoder"]
     stored = {f"network/expression_encoder/{i:04d}": v.numpy() for i, v in enumerate(model.variables)}
@@ -122,10 +101,9 @@ def test_a_checkpoint_of_no_known_length_is_refused_in_one_line(tmp_path) -> Non
         load_mobile([str(tmp_path / "plain.npz")], head)
 
 
-@pytest.mark.parametrize("family", ["separable", "separable_fine"])
-def test_tied_separable_encoders_are_the_free_ones_on_one_trunk(family: str) -> None:
+def test_tied_separable_encoders_are_the_free_ones_on_one_trunk() -> None:
     head = HeadModel.load()
-    tied, free = (Reconstruction(family, head, tied=tied) for tied in (True, False))
+    tied, free = (Reconstruction("separable", head, tied=tied) for tied in (True, False))
     assert len({id(model.get_layer("encoder.dense0.conv0")) for model in tied.models.values()}) == 1
     for name, model in tied.models.items():
         free.models[name].set_weights(model.get_weights())

@@ -113,10 +113,6 @@ CASES = {
     ),
     "mixed, separable": replace(
         MOBILE, family="separable", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
-        weights=replace(READ, hint=1.0, points=1.0),
-    ),
-    "mixed, fine trunk": replace(
-        MOBILE, family="separable_fine", stage="coarse_pretrain", tied=True, shrink=2, emotion_network="default",
         weights=replace(READ, hint=1.0, points=1.0, photometric=1.0, landmarks_ocular=1.0),
     ),
     "mixed_coarse": replace(MOBILE, stage="coarse", shrink=2, weights=replace(READ, photometric=1.0)),

@@ -1,8 +1,8 @@
-"""The embedded phone-sized encoders, step 4 of 5: pose, identity, albedo and light, mostly from photographs.
+"""The embedded phone-sized encoders, step 3 of 4: pose, identity, albedo and light, mostly from photographs.
 
 Command: python training/train.py mobile_pose --set init=runs/mobile_pretrain --set expression=runs/expression.npz \
              --out runs/mobile_pose
-They learn to suit the expressions of step 3, which stay as they are. Landmarks count in units of the inter-ocular
+They learn to suit the expressions of step 2, which stay as they are. Landmarks count in units of the inter-ocular
 distance, so that turned heads count more, and albedo and light learn from the photographs' pixels. About 20 minutes on
 2 cores. Next: mobile_colour.
 """
@@ -16,8 +16,9 @@ config = replace(
     init=("runs/mobile_pretrain",),
     expression="runs/expression.npz",
     data="2*rendered:FACES/synthetic_train.npz"
-    "+5*packed:FACES/mux_train_jpeg.npz"
-    "+3*mosaics:FACES/fer_train.npz",
+    "+2*rendered:FACES/synthetic_train2.npz"
+    "+10*packed:FACES/mux_train_jpeg.npz"
+    "+6*mosaics:FACES/fer_train.npz",
     learning_rate=4e-4,
     steps=2000,
     weights=replace(

@@ -13,7 +13,7 @@ from emoca_tf.codes import Codes
 from emoca_tf.emotion.identity import load_identity
 from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.encoders.mobilenet_v3 import LARGE
-from emoca_tf.encoders.separable import FEATURES, TRUNKS
+from emoca_tf.encoders.separable import FEATURES
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from training.config import Config
@@ -24,7 +24,7 @@ from training.stages.base import Batch, Term, active
 from training.stages.distances import Deformation
 
 Seen = tuple[tf.Tensor, tf.Tensor]  # features and probabilities that the emotion network has of the photo
-TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0]} | dict.fromkeys(TRUNKS, FEATURES)
+TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0], "separable": FEATURES}
 
 
 class FaceTerms:

@@ -1,0 +1,38 @@
+"""What a file computes, and how far that is from a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from emoca_tf.capture.tflite import TFLiteModel
+
+Outputs = dict[str, np.ndarray]
+
+
+def stacked(rows: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Batches of inputs (or outputs) by name as one batch ``[N, ...]``."""
+    parts = list(rows)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def file_outputs(model: TFLiteModel, inputs: Mapping[str, np.ndarray]) -> Outputs:
+    """The file's outputs ``[N, ...]`` by name; incomplete last batches are filled up and cut off again."""
+    batch = next(iter(model.inputs.values()))[0][0]
+    rows = len(next(iter(inputs.values())))
+    parts = []
+    for start in range(0, rows, batch):
+        index = np.minimum(np.arange(start, start + batch), rows - 1)
+        parts.append(model({name: value[index] for name, value in inputs.items()}))
+    return {name: value[:rows] for name, value in stacked(parts).items()}
+
+
+def errors(reference: Outputs, found: Outputs) -> dict[str, float]:
+    """Per output the mean squared difference as a share of the reference's variance over the rows (axis by axis)."""
+    return {name: _error(truth, found[name]) for name, truth in reference.items()}
+
+
+def _error(truth: np.ndarray, found: np.ndarray) -> float:
+    truth = truth.astype(np.float64)
+    return float(np.square(truth - found).mean() / max(truth.var(0).mean(), 1e-12))
