@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from emoca_tf.encoders.mobilenet_v3 import expression_encoder
 from training.optimizer import WIDE, CalmAdam
 
 SHAPES = {"wide": (WIDE + 1, 2), "narrow": (WIDE, 2), "kernel": (3, 3, 2 * WIDE, 1), "bias": (2 * WIDE,)}
@@ -37,3 +38,10 @@ def test_a_schedule_is_followed() -> None:
     adam, mine = run(keras.optimizers.Adam), run(CalmAdam, 0.5)
     np.testing.assert_allclose(mine["narrow"], adam["narrow"], rtol=1e-5, atol=1e-9)
     np.testing.assert_allclose(mine["wide"], adam["wide"] * 0.5, rtol=1e-5, atol=1e-9)
+
+
+def test_the_layers_that_could_fall_silent_are_wide() -> None:
+    model = expression_encoder(keras, trunk="separable")
+    dense = {layer.name: layer.kernel.shape[0] for layer in model.layers if isinstance(layer, keras.layers.Dense)}
+    wide = {name for name, inputs in dense.items() if inputs > WIDE}
+    assert wide == {"encoder.place.1", "encoder.fine.1", "encoder.added.0"}
