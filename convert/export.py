@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from convert.networks import Network
-from convert.outputs import errors, file_outputs, stacked
+from convert.outputs import FAINTEST, errors, file_outputs, stacked
 from convert.partly import partly_dynamic
 from convert.quiet import silent
 from convert.ranges import Calibrated, tightened
@@ -151,10 +151,14 @@ def calibrated(network: Network, calibration: Calibration | None, batch: int = 1
 
 
 def nearest(files: list[bytes], reference: bytes, rows: Iterable[Mapping[str, np.ndarray]]) -> bytes:
-    """The file whose outputs are nearest to those of the float file, each measured by how it varies over the rows."""
+    """The file whose outputs are nearest to the float file's, in parts of how each varies over the rows, if it does."""
     inputs = stacked(islice(rows, COMPARED))
     wanted = file_outputs(TFLiteModel(reference), inputs)
-    return min(files, key=lambda content: sum(errors(wanted, file_outputs(TFLiteModel(content), inputs)).values()))
+
+    def distance(content: bytes) -> float:
+        return sum(errors(wanted, file_outputs(TFLiteModel(content), inputs), FAINTEST).values())
+
+    return min(files, key=distance)
 
 
 def quantised(ranged: Calibrated, recipe: str, integer_io: bool = False) -> bytes:

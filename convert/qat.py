@@ -17,6 +17,7 @@ import numpy as np
 from convert.export import Calibration, calibrated, named_outputs, nearest, quantised
 from convert.learned import learnt_ranges, own_variables, plain, wrapped
 from convert.networks import Network
+from convert.outputs import FAINTEST
 from convert.parity import reference_outputs
 from convert.quiet import silent
 from convert.ranges import Calibrated, Range, matched
@@ -24,7 +25,6 @@ from emoca_tf.errors import UserError
 
 Progress = Callable[[int, int, float], None]
 BATCH = 16  # pictures a step
-FAINTEST = 0.02  # spread of an output below which its noise is not worth learning
 MOVE = 8  # pixels that a picture is moved at most
 SPREAD = 64  # pictures that tell how much an output varies
 RANGE_RATE = 2e-2  # learning rate of the ranges, which learn as a share of what they were
