@@ -8,7 +8,7 @@ file (:mod:`convert.learned`), and the ranges that it learns are written into th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,8 @@ BATCH = 16  # pictures a step
 MOVE = 8  # pixels that a picture is moved at most
 SPREAD = 64  # pictures that tell how much an output varies
 RANGE_RATE = 2e-2  # learning rate of the ranges, which learn as a share of what they were
+CLIMB, RECENT = 3.0, 4  # times its start that the loss of the last so many steps may reach
+ATTEMPTS, CALMER = 4, 0.25  # and what all rates are multiplied by where it does
 
 
 def finetuned(
@@ -45,7 +47,7 @@ def finetuned(
         images: ``[N, 224, 224, 3]`` float32 in 0..1, what it learns on.
         steps: of the optimiser (Adam, cosine decay).
         batch_size: pictures a step.
-        learning_rate: at the start.
+        learning_rate: at most; less for a network whose loss climbs with it.
         seed: order of the pictures.
         batch: static batch of the file.
         integer: inputs, outputs and linear layers are 8-bit, too.
@@ -139,18 +141,47 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
            learning_rate: float, seed: int, progress: Progress | None) -> None:  # fmt: skip
     """Mean squared difference of the outputs in units of their spread; batch norms keep their statistics.
 
-    The float twin tells what it says about every picture as it is shown, so that no two steps show the same.
+    The float twin tells what it says about every picture as it is shown, so that no two steps show the same. What a
+    network bears differs tenfold: where the loss climbs, it starts anew with a fraction of all rates.
     """
+    variables = _learnable(aware)
+    start = [[variable.numpy() for variable in group] for group in variables]
+    for attempt in range(ATTEMPTS):
+        step = _stepper(aware, network, images, variables, steps, learning_rate * CALMER**attempt, CALMER**attempt)
+        losses: list[float] = []
+        rng = np.random.default_rng(seed)
+        for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
+            shown = varied(images[rows], rng)
+            wanted = listed(twin(shown, training=False))  # as a graph of its own, TensorFlow logs a failed optimisation
+            losses.append(float(step(shown, wanted)))
+            if progress is not None:
+                progress(number, steps, losses[-1])
+            if climbs(losses) and attempt < ATTEMPTS - 1:
+                break
+        else:
+            return
+        for group, values in zip(variables, start, strict=True):
+            for variable, value in zip(group, values, strict=True):
+                variable.assign(value)
+
+
+def climbs(losses: Sequence[float]) -> bool:
+    """Whether the last losses are far above the first two, which are from before the first change."""
+    return len(losses) > RECENT and np.mean(losses[-RECENT:]) > CLIMB * np.mean(losses[:2])
+
+
+def _stepper(aware: Any, network: Network, images: np.ndarray, variables: Sequence[list[Any]], steps: int,
+             learning_rate: float, share: float) -> Any:  # fmt: skip
+    """A function of pictures and wanted outputs that makes one step and returns the loss before it."""
     import tensorflow as tf
     import tf_keras
 
     names = output_names(network)
     truth = reference_outputs(network, {"image": images[:SPREAD]})
     spread = {name: np.maximum(value.std(), FAINTEST).astype(np.float32) for name, value in truth.items()}
-    weights, ends = _learnable(aware)
     warm = max(steps // 10, 1)  # Adam's first steps are as large as its largest
     rates = [tf_keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm, 1), warmup_target=rate, warmup_steps=warm)
-             for rate in (learning_rate, RANGE_RATE)]  # fmt: skip
+             for rate in (learning_rate, RANGE_RATE * share)]  # fmt: skip
     optimizers = [tf_keras.optimizers.Adam(rate, global_clipnorm=1.0) for rate in rates]
 
     @tf.function
@@ -159,18 +190,12 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
             got = listed(aware(batch, training=False))
             loss = tf.add_n([tf.reduce_mean(((g - w) / spread[n]) ** 2)
                              for n, g, w in zip(names, got, wanted, strict=True)])  # fmt: skip
-        gradients = tape.gradient(loss, [weights, ends])
-        for optimizer, group, variables in zip(optimizers, gradients, (weights, ends), strict=True):
-            optimizer.apply_gradients(zip(group, variables, strict=True))
+        gradients = tape.gradient(loss, list(variables))
+        for optimizer, group, own in zip(optimizers, gradients, variables, strict=True):
+            optimizer.apply_gradients(zip(group, own, strict=True))
         return loss
 
-    rng = np.random.default_rng(seed)
-    for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
-        shown = tf.constant(varied(images[rows], rng))
-        wanted = listed(twin(shown, training=False))  # as a graph of its own, TensorFlow logs a failed optimisation
-        loss = step(shown, wanted)
-        if progress is not None:
-            progress(number, steps, float(loss))
+    return lambda shown, wanted: step(tf.constant(shown), wanted)
 
 
 def listed(values: Any) -> list[Any]:

@@ -174,3 +174,24 @@ def test_pictures_to_learn_on_are_varied_and_stay_pictures(images):
 def test_a_network_without_twin_is_refused():
     with pytest.raises(UserError, match="no tf_keras twin"):
         qat.build_twin(qat.legacy_keras(), replace(helpers.tiny_network(), build=None))
+
+
+def test_losses_that_climb_are_told_from_losses_that_jump():
+    calm, jump, climb = [1.0, 1.0, 1.2, 0.9, 0.8, 0.7], [1.0, 1.0, 1.0, 1.0, 1.0, 7.0], [1.0, 1.0, 2.0, 4.0, 8.0, 9.0]
+    assert [qat.climbs(losses) for losses in (calm, jump, climb)] == [False, False, True]
+    assert not qat.climbs([1.0, 1.0, 50.0, 50.0])  # too few to tell
+
+
+def test_a_rate_that_the_network_does_not_bear_is_lowered(images, uneven):
+    rows = calibration({"image": images})
+    reference = parity.reference_outputs(uneven, {"image": images})
+    seen: list[int] = []
+    content = qat.finetuned(uneven, rows, images, steps=60, batch_size=12, learning_rate=3e-2,
+                            progress=lambda done, total, loss: seen.append(done))  # fmt: skip
+    assert seen.count(1) > 1  # it began anew
+    assert seen[-60:] == [*range(1, 61)]
+    lost, left = (
+        np.square(file_outputs(TFLiteModel(one), {"image": images})["exp"] - reference["exp"]).mean()
+        for one in (convert(uneven, "mixed", rows), content)
+    )
+    assert left < 0.7 * lost
