@@ -151,12 +151,16 @@ def calibrated(network: Network, calibration: Calibration | None, batch: int = 1
 
 
 def nearest(files: list[bytes], reference: bytes, rows: Iterable[Mapping[str, np.ndarray]]) -> bytes:
-    """The file whose outputs are nearest to the float file's, in parts of how each varies over the rows, if it does."""
+    """The file whose outputs are nearest to the float file's on the first :data:`COMPARED` rows.
+
+    Every output counts in parts of how much it varies, one that hardly does (:data:`FAINTEST`) hardly at all.
+    """
     inputs = stacked(islice(rows, COMPARED))
     wanted = file_outputs(TFLiteModel(reference), inputs)
 
     def distance(content: bytes) -> float:
-        return sum(errors(wanted, file_outputs(TFLiteModel(content), inputs), FAINTEST).values())
+        total = sum(errors(wanted, file_outputs(TFLiteModel(content), inputs), FAINTEST).values())
+        return total if np.isfinite(total) else np.inf
 
     return min(files, key=distance)
 

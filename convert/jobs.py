@@ -18,7 +18,7 @@ from convert.equalise import equalised
 from convert.export import CALIBRATED, ROUNDED, convert
 from convert.geometry import EmotionReader, Geometry
 from convert.networks import Network, Source
-from convert.outputs import file_outputs
+from convert.outputs import Outputs, file_outputs
 from convert.rounding import rounded
 from emoca_tf.capture.tflite import TFLiteModel
 from emoca_tf.errors import UserError
@@ -89,7 +89,7 @@ class Result:
     description: Mapping[str, Any] | None = None
     verdict: parity.Verdict | None = None
     refused: str = ""
-    found: parity.Outputs | None = None
+    found: Outputs | None = None
     latency: dict[str, dict[str, float]] | None = None
     float_latency: dict[str, dict[str, float]] | None = None
     operations: Mapping[str, Any] | None = None
@@ -167,18 +167,18 @@ class Workshop:
         return {f.origin: slice(int(end) - len(f), int(end)) for f, end in zip(self.judge_faces, ends, strict=True)}
 
     @cached_property
-    def _judged_codes(self) -> parity.Outputs:
+    def _judged_codes(self) -> Outputs:
         return self._codes([self.reference(encoder) for encoder in self._encoders()])
 
     @cached_property
-    def _calibration_codes(self) -> parity.Outputs:
+    def _calibration_codes(self) -> Outputs:
         pictures = {"image": self.calibration_faces.images}
         return self._codes([parity.reference_outputs(encoder, pictures) for encoder in self._encoders()])
 
     def _encoders(self) -> list[Network]:
         return [n for n in self.source.networks.values() if n.kind in ("encoder", "detail_encoder")]
 
-    def _codes(self, outputs: list[parity.Outputs]) -> parity.Outputs:
+    def _codes(self, outputs: list[Outputs]) -> Outputs:
         """What the float encoders say about the same faces, as codes by name; only what they say completely."""
         found = {name: value for part in outputs for name, value in part.items()}
         if "codes" in found or {"global", "jaw"} <= found.keys():
@@ -186,7 +186,7 @@ class Workshop:
             found |= {"shape": codes.shape, "exp": found.get("exp", codes.exp), "pose": codes.pose}
         return found
 
-    def _read(self, network: Network, codes: parity.Outputs, rows: int, seed: int) -> dict[str, np.ndarray]:
+    def _read(self, network: Network, codes: Outputs, rows: int, seed: int) -> dict[str, np.ndarray]:
         """Inputs of a network that reads codes: those of faces, drawn ones where an encoder is missing."""
         drawn = drawn_codes(network, rows, seed, self.source.head.exp_range)
         return {name: codes.get(name, value) for name, value in drawn.items()}
@@ -199,7 +199,7 @@ class Workshop:
             return self._read(network, self._calibration_codes, len(self.calibration_faces), CALIBRATION_SEED)
         return drawn_codes(network, self.settings.calibration_count, CALIBRATION_SEED, self.source.head.exp_range)
 
-    def reference(self, network: Network) -> parity.Outputs:
+    def reference(self, network: Network) -> Outputs:
         """Outputs of the float network on the judge's inputs, computed once."""
         if network.name not in self._inputs:
             self._inputs[network.name] = parity.reference_outputs(network, self.judged_inputs(network))

@@ -14,13 +14,17 @@ FAINTEST = 0.02
 
 
 def stacked(rows: Iterable[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Batches of inputs (or outputs) by name as one batch ``[N, ...]``."""
+    """Batches of inputs (or outputs) by name, at least one, as one batch ``[N, ...]``."""
     parts = list(rows)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def file_outputs(model: TFLiteModel, inputs: Mapping[str, np.ndarray]) -> Outputs:
-    """The file's outputs ``[N, ...]`` by name; incomplete last batches are filled up and cut off again."""
+    """The file's outputs ``[N, ...]`` by name of N >= 1 rows; incomplete last batches are filled up and cut off again.
+
+    Raises:
+        ValueError: an input is missing or has another shape.
+    """
     batch = next(iter(model.inputs.values()))[0][0]
     rows = len(next(iter(inputs.values())))
     parts = []
@@ -34,8 +38,8 @@ def errors(reference: Outputs, found: Outputs, faintest: float = 1e-6) -> dict[s
     """Per output the mean squared difference as a share of the reference's variance over the rows (axis by axis).
 
     Args:
-        reference: of float outputs ``[N, ...]`` by name.
-        found: the same outputs of a file.
+        reference: outputs ``[N, ...]`` by name, N at least 1.
+        found: the same outputs from elsewhere.
         faintest: standard deviation that the reference is taken to have at least.
     """
     return {name: _error(truth, found[name], faintest) for name, truth in reference.items()}

@@ -45,13 +45,13 @@ def finetuned(
         network: the float reference; its weights are not changed.
         calibration: rows that the ranges start from.
         images: ``[N, 224, 224, 3]`` float32 in 0..1, what it learns on.
-        steps: of the optimiser (Adam, cosine decay).
+        steps: of the optimiser (Adam, cosine decay); what was tried with too high a rate comes on top.
         batch_size: pictures a step.
         learning_rate: at most; less for a network whose loss climbs with it.
         seed: order of the pictures.
         batch: static batch of the file.
         integer: inputs, outputs and linear layers are 8-bit, too.
-        progress: called after every step with (done, total, loss).
+        progress: called after every step with (done, total, loss); begins at 1 again where a rate was too high.
 
     Raises:
         UserError: the network has no tf_keras twin.
@@ -59,6 +59,7 @@ def finetuned(
     import keras as keras3
 
     keras = legacy_keras()
+    recipe = "int8" if integer else "mixed"
     twin = build_twin(keras, network)
     start = calibrated(network, calibration, batch)
     ranges = {name: start.range(tensor) for name, tensor in rounded_tensors(network, start, images, integer).items()}
@@ -68,9 +69,11 @@ def finetuned(
     model = network.build(keras3)
     copy_weights(network.model, model)
     weights_back(aware, model)
+    if not all(np.isfinite(variable.numpy()).all() for variable in aware.trainable_variables):
+        return quantised(start, recipe, integer)
     tuned = replace(network, model=model)
     file = with_learnt_ranges(tuned, calibrated(tuned, calibration, batch), images, learnt_ranges(aware))
-    files = [quantised(one, "int8" if integer else "mixed", integer) for one in (start, file)]
+    files = [quantised(one, recipe, integer) for one in (start, file)]
     return nearest(files, start.content, calibration())
 
 
@@ -142,12 +145,16 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
     """Mean squared difference of the outputs in units of their spread; batch norms keep their statistics.
 
     The float twin tells what it says about every picture as it is shown, so that no two steps show the same. What a
-    network bears differs tenfold: where the loss climbs, it starts anew with a fraction of all rates.
+    network bears differs more than tenfold: where the loss climbs, it starts anew with a fraction of all rates, three
+    times at most.
     """
     variables = _learnable(aware)
     start = [[variable.numpy() for variable in group] for group in variables]
+    truth = reference_outputs(network, {"image": images[:SPREAD]})
+    spread = {name: np.maximum(truth[name].std(), FAINTEST).astype(np.float32) for name in output_names(network)}
     for attempt in range(ATTEMPTS):
-        step = _stepper(aware, network, images, variables, steps, learning_rate * CALMER**attempt, CALMER**attempt)
+        rates = [rate * CALMER**attempt for rate in (learning_rate, RANGE_RATE)]
+        step = _stepper(aware, variables, spread, rates, steps)
         losses: list[float] = []
         rng = np.random.default_rng(seed)
         for number, rows in enumerate(_orders(len(images), batch_size, steps, seed), 1):
@@ -167,29 +174,26 @@ def _learn(aware: Any, twin: Any, network: Network, images: np.ndarray, steps: i
 
 def climbs(losses: Sequence[float]) -> bool:
     """Whether the last losses are far above the first two, which are from before the first change."""
-    return len(losses) > RECENT and np.mean(losses[-RECENT:]) > CLIMB * np.mean(losses[:2])
+    return len(losses) > RECENT and not np.mean(losses[-RECENT:]) <= CLIMB * np.mean(losses[:2])  # NaN climbs, too
 
 
-def _stepper(aware: Any, network: Network, images: np.ndarray, variables: Sequence[list[Any]], steps: int,
-             learning_rate: float, share: float) -> Any:  # fmt: skip
+def _stepper(aware: Any, variables: Sequence[list[Any]], spread: Mapping[str, np.ndarray], rates: Sequence[float],
+             steps: int) -> Any:  # fmt: skip
     """A function of pictures and wanted outputs that makes one step and returns the loss before it."""
     import tensorflow as tf
     import tf_keras
 
-    names = output_names(network)
-    truth = reference_outputs(network, {"image": images[:SPREAD]})
-    spread = {name: np.maximum(value.std(), FAINTEST).astype(np.float32) for name, value in truth.items()}
     warm = max(steps // 10, 1)  # Adam's first steps are as large as its largest
-    rates = [tf_keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm, 1), warmup_target=rate, warmup_steps=warm)
-             for rate in (learning_rate, RANGE_RATE * share)]  # fmt: skip
-    optimizers = [tf_keras.optimizers.Adam(rate, global_clipnorm=1.0) for rate in rates]
+    schedules = [tf_keras.optimizers.schedules.CosineDecay(0.0, max(steps - warm, 1), warmup_target=rate,
+                                                           warmup_steps=warm) for rate in rates]  # fmt: skip
+    optimizers = [tf_keras.optimizers.Adam(schedule, global_clipnorm=1.0) for schedule in schedules]
 
     @tf.function
     def step(batch: Any, wanted: Any) -> Any:
         with tf.GradientTape() as tape:
             got = listed(aware(batch, training=False))
-            loss = tf.add_n([tf.reduce_mean(((g - w) / spread[n]) ** 2)
-                             for n, g, w in zip(names, got, wanted, strict=True)])  # fmt: skip
+            loss = tf.add_n([tf.reduce_mean(((g - w) / s) ** 2)
+                             for s, g, w in zip(spread.values(), got, wanted, strict=True)])  # fmt: skip
         gradients = tape.gradient(loss, list(variables))
         for optimizer, group, own in zip(optimizers, gradients, variables, strict=True):
             optimizer.apply_gradients(zip(group, own, strict=True))

@@ -120,7 +120,8 @@ class Config:
         seed: of weights, data order and everything random.
         steps: length of the run.
         learning_rate: Adam's.
-        calm: factor of the learning rate for dense kernels of more than 500 inputs, see ``training/optimizer.py``; 1
+        calm: factor of the learning rate for dense kernels of more than 500 inputs (heads of ``mobilenet_v3``,
+            too), see ``training/optimizer.py``; 1
             is plain Adam (as released).
         schedule: ``constant`` (as released), or ``cosine`` down to 0 at the last step.
         clip_norm: global norm the gradient is clipped to; 0 is off (as released).

@@ -143,8 +143,8 @@ def trunk_in(stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     shapes = {key: array.shape for key, array in stored.items()}
     if not any(key.startswith("network/") for key in shapes):
         return trunk_config(shapes)
-    kernels = [shape for key, shape in sorted(shapes.items()) if key.startswith("network/expression_encoder/")]
-    first = kernels[0] if kernels else ()
+    kernels = (shape for key, shape in sorted(shapes.items()) if key.startswith("network/expression_encoder/"))
+    first = next(kernels, ())
     shrinks = len(first) == 4 and first[0] == first[1] < 3
     if first[-1:] != WIDTHS[:1]:
         return {"shrink": first[0] if shrinks else 1, "trunk": "mobilenet_v3"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convert import benchmark, parity, ranges
+from convert import benchmark, export, parity, ranges
 from convert.data import calibration
 from convert.export import calibrated, nearest, quantised
 from convert.networks import Network
@@ -109,6 +109,20 @@ def test_the_file_whose_outputs_are_nearer_is_kept(sums):
                         - parity.reference_outputs(network, {"image": helpers.face_images()[:4]})["codes"]).mean()
               for content in (narrow, whole)]  # fmt: skip
     assert errors[0] > 2 * errors[1]
+
+
+def test_what_hardly_varies_does_not_decide_which_file_is_kept(monkeypatch):
+    truth = np.random.default_rng(6).normal(size=(8, 5)).astype(np.float32)
+    outputs = {
+        b"float": {"exp": truth, "eyelid": 1e-3 * truth},
+        b"near": {"exp": 1.1 * truth, "eyelid": 2e-3 * truth},
+        b"far": {"exp": 1.3 * truth, "eyelid": 1e-3 * truth},
+        b"broken": {"exp": np.nan * truth, "eyelid": 1e-3 * truth},
+    }
+    monkeypatch.setattr(export, "TFLiteModel", lambda content: content)
+    monkeypatch.setattr(export, "file_outputs", lambda content, inputs: outputs[content])
+    rows = [{"image": np.zeros((1, 2, 2, 3), np.float32)}]
+    assert nearest([b"broken", b"far", b"near"], b"float", rows) == b"near"
 
 
 def test_cut_ranges_lie_inside_and_outputs_keep_theirs(sums):

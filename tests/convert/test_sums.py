@@ -105,8 +105,8 @@ def _maker(graph, tensor) -> int:
 
 
 @pytest.fixture(scope="module")
-def fine_source(tmp_path_factory):
-    """Seeded encoders on the fine separable trunk, all on one, from a file of weights."""
+def trunk_source(tmp_path_factory):
+    """Seeded encoders on the separable trunk, all on one, from a file of weights."""
     keras.utils.set_random_seed(22)
     encoders, together = tied_encoders(keras, 100, 50, trunk="separable")
     rng = np.random.default_rng(22)
@@ -122,9 +122,9 @@ def fine_source(tmp_path_factory):
     return load_source(str(path), helpers.head())
 
 
-def test_the_fine_trunk_is_converted(fine_source, images):
-    assert set(fine_source.networks) == {NAME, "expression"}  # pose and shape on one trunk
-    for network in fine_source.networks.values():
+def test_the_trunk_is_converted(trunk_source, images):
+    assert set(trunk_source.networks) == {NAME, "expression"}  # pose and shape on one trunk
+    for network in trunk_source.networks.values():
         reference = parity.reference_outputs(network, images)
         content = convert(network, "int8-weights")
         assert products(content)[1] == []

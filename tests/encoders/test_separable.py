@@ -44,6 +44,17 @@ def test_places_tell_apart_what_means_cannot() -> None:
     assert np.abs(mirrored[:, 256:] - place).max() > 0.1 * np.abs(place).max()
 
 
+def test_what_is_added_starts_at_zero_and_counts() -> None:
+    model = expression_encoder(keras, trunk="separable")
+    both = keras.Model(model.input, [model.get_layer(f"encoder.{name}").output for name in ("views", "pool")])
+    views, features = both(IMAGES)
+    np.testing.assert_array_equal(views, features)
+    more = model.get_layer("encoder.added.1")
+    more.kernel.assign_add(np.full(more.kernel.shape, 1e-2))
+    views, features = both(IMAGES)
+    assert np.abs(views - features).max() > 1e-3
+
+
 def test_trunk_must_be_known() -> None:
     with pytest.raises(ValueError, match="separable"):
         expression_encoder(keras, trunk="transformer")
@@ -62,7 +73,7 @@ def test_fine_places_are_those_of_the_map_before() -> None:
     assert (seen < 0).any(0).mean() > 0.3  # not rectified: no unit can fall silent
 
 
-def test_other_entries_may_not_be_missing(tmp_path) -> None:
+def test_entries_may_not_be_missing(tmp_path) -> None:
     head = HeadModel.load()
     path = write_weights(seeded_mobile(head, shrink=1, trunk="separable"), tmp_path / "plain.npz")
     stored = read_npz(path)
