@@ -4,8 +4,8 @@ Activations that are quantised while running have the range of one picture, not 
 itself. How much that changes the outputs differs a thousandfold between the layers of one network, so it is measured:
 one file for every candidate, compared on calibration pictures. Then layers are taken in the order of error for
 multiplications saved, until their errors together reach :data:`BUDGET`. Errors of different layers hardly depend on
-each other, so their squares add up. Every output counts, however little it
-varies.
+each other, so their squares add up. Every output counts, also one that
+hardly varies.
 """
 
 from __future__ import annotations
