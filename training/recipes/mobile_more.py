@@ -1,0 +1,22 @@
+"""The embedded phone-sized encoders, step 2 of 5: the same once more, on more renders.
+
+Command: python -m training.datasets.rendered FACES/synthetic_train3.npz --count 24000 --seed 2
+         python training/train.py mobile_more --set init=runs/mobile_pretrain --out runs/mobile_more
+Goes on from step 1 with another order of the pictures, half of them renders now: the expressions of renders were still
+getting better where step 1 ended, the labels were not. About an hour on 2 cores. Next: mobile.
+"""
+
+from dataclasses import replace
+
+from training.recipes import mobile_pretrain
+
+config = replace(
+    mobile_pretrain.config,
+    init=("runs/mobile_pretrain",),
+    seed=1,
+    data="2*rendered:FACES/synthetic_train.npz"
+    "+2*rendered:FACES/synthetic_train2.npz"
+    "+3*rendered:FACES/synthetic_train3.npz"
+    "+3*packed:FACES/mux_train_jpeg.npz,teacher=blendshapes"
+    "+4*mosaics:FACES/fer_train.npz,teacher=blendshapes",
+)
