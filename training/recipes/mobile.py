@@ -1,6 +1,6 @@
-"""The embedded phone-sized encoders, step 2 of 4: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 3 of 5: EMOCA's coarse stage; the rendered face must feel like the photo.
 
-Command: python training/train.py mobile --set init=runs/mobile_pretrain --out runs/mobile
+Command: python training/train.py mobile --set init=runs/mobile_more --out runs/mobile
          python -m training.export_preset runs/mobile --gain 1.15 -o runs/expression.npz
 Learnt: the expression encoder, on a trunk of its own from here on, from all that step 1 knew and from the emotion
 network's features of photo and rendering. About 10 minutes on 2 cores; docs/mobile-training.md has what it gave. Next:
@@ -15,7 +15,7 @@ config = replace(
     mobile_pretrain.config,
     stage="coarse",
     tied=False,
-    init=("runs/mobile_pretrain",),
+    init=("runs/mobile_more",),
     background="input",
     emotion_distance="correlation",
     learning_rate=2e-4,

@@ -1,8 +1,8 @@
-"""The embedded phone-sized encoders, step 3 of 4: pose, identity, albedo and light, mostly from photographs.
+"""The embedded phone-sized encoders, step 4 of 5: pose, identity, albedo and light, mostly from photographs.
 
-Command: python training/train.py mobile_pose --set init=runs/mobile_pretrain --set expression=runs/expression.npz \
+Command: python training/train.py mobile_pose --set init=runs/mobile_more --set expression=runs/expression.npz \
              --out runs/mobile_pose
-They learn to suit the expressions of step 2, which stay as they are. Landmarks count in units of the inter-ocular
+They learn to suit the expressions of step 3, which stay as they are. Landmarks count in units of the inter-ocular
 distance, so that turned heads count more, and albedo and light learn from the photographs' pixels. About 20 minutes on
 2 cores. Next: mobile_colour.
 """
@@ -13,7 +13,7 @@ from training.recipes import mobile_pretrain
 
 config = replace(
     mobile_pretrain.config,
-    init=("runs/mobile_pretrain",),
+    init=("runs/mobile_more",),
     expression="runs/expression.npz",
     data="2*rendered:FACES/synthetic_train.npz"
     "+2*rendered:FACES/synthetic_train2.npz"

@@ -1,11 +1,12 @@
-"""The embedded phone-sized encoders, step 1 of 4: what shows in a face.
+"""The embedded phone-sized encoders, step 1 of 5: what shows in a face.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 24000
          python -m training.datasets.rendered FACES/synthetic_train2.npz --count 24000 --seed 1
          python -m training.datasets.mosaic_landmarks FACES/fer_train.npz
          python training/train.py mobile_pretrain --out runs/mobile_pretrain
 Learns from rendered faces with true codes, real faces with landmarks and stretched blendshapes, and labels. All
-encoders share one trunk here. About an hour on 2 cores; docs/mobile-training.md has what was tried. Next: mobile.
+encoders share one trunk here. About an hour on 2 cores; docs/mobile-training.md has what was tried. Next:
+mobile_more.
 """
 
 from training.config import Config, Weights
