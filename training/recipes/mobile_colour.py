@@ -15,6 +15,6 @@ config = replace(
     mobile_pose.config,
     init=("runs/mobile_pose",),
     data=mobile_pose.config.data.replace("2*rendered", "5*rendered"),
-    steps=4000,
+    steps=3000,
     weights=replace(mobile_pose.config.weights, photometric=0.0, codes=2.0, landmarks_mp=5.0, landmarks_ocular=30.0),
 )
