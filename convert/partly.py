@@ -1,7 +1,7 @@
 """8-bit computing where it costs next to nothing: large layers one by one, as far as a small error reaches.
 
 Activations that are quantised while running have the range of one picture, not of all, and each layer can do so by
-itself. How much that changes the outputs differs a thousandfold between the layers of one network, so it is measured:
+itself. How much that changes the outputs differs a hundredfold between the layers of one network, so it is measured:
 one file for every candidate, compared on calibration pictures. Then layers are taken in the order of error for
 multiplications saved, until their errors together reach :data:`BUDGET`. Errors of different layers hardly depend on
 each other, so their squares add up. Every output counts in parts of how much it varies, one that hardly does
