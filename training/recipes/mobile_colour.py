@@ -3,8 +3,8 @@
 Command: python training/train.py mobile_colour --set init=runs/mobile_pose --set expression=runs/expression.npz \
              --out runs/mobile_colour
 Most of the photographs are grey, and their pixels taught step 4 that skin is grey, in coloured photos too. Here albedo
-and light learn from renders alone, and landmarks of turned heads count still more. About 20 minutes on 2 cores; pose
-and shape encoder are taken from here.
+and light learn from renders alone, and landmarks of turned heads count still more. A quarter of an hour on 2 cores;
+pose and shape encoder are taken from here.
 """
 
 from dataclasses import replace

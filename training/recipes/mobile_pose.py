@@ -3,8 +3,8 @@
 Command: python training/train.py mobile_pose --set init=runs/mobile_more --set expression=runs/expression.npz \
              --out runs/mobile_pose
 They learn to suit the expressions of step 3, which stay as they are. Landmarks count in units of the inter-ocular
-distance, so that turned heads count more, and albedo and light learn from the photographs' pixels. About 20 minutes on
-2 cores. Next: mobile_colour.
+distance, so that turned heads count more, and albedo and light learn from the photographs' pixels. A quarter of an hour
+on 2 cores. Next: mobile_colour.
 """
 
 from dataclasses import replace
