@@ -121,8 +121,7 @@ class Config:
         steps: length of the run.
         learning_rate: Adam's.
         calm: factor of the learning rate for dense kernels of more than 500 inputs (heads of ``mobilenet_v3``,
-            too), see ``training/optimizer.py``; 1
-            is plain Adam (as released).
+            too), see ``training/optimizer.py``; 1 is plain Adam (as released).
         schedule: ``constant`` (as released), or ``cosine`` down to 0 at the last step.
         clip_norm: global norm the gradient is clipped to; 0 is off (as released).
         ema: decay of the averaged weights; 0 is off (as released).

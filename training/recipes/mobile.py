@@ -2,9 +2,9 @@
 
 Command: python training/train.py mobile --set init=runs/mobile_more --out runs/mobile
          python -m training.export_preset runs/mobile --gain 1.15 -o runs/expression.npz
-Learnt: the expression encoder, on a trunk of its own from here on, from all that step 1 knew and from the emotion
-network's features of photo and rendering. A quarter of an hour on 2 cores; docs/mobile-training.md has what it gave.
-Next: mobile_pose.
+Learnt: the expression encoder, on a trunk of its own from here on, from all that step 1 learns from and from the
+emotion network's features of photo and rendering. A quarter of an hour on 2 cores; docs/mobile-training.md has what
+it gave. Next: mobile_pose.
 """
 
 from dataclasses import replace

@@ -14,9 +14,5 @@ config = replace(
     mobile_pretrain.config,
     init=("runs/mobile_pretrain",),
     seed=1,
-    data="2*rendered:FACES/synthetic_train.npz"
-    "+2*rendered:FACES/synthetic_train2.npz"
-    "+3*rendered:FACES/synthetic_train3.npz"
-    "+3*packed:FACES/mux_train_jpeg.npz,teacher=blendshapes"
-    "+4*mosaics:FACES/fer_train.npz,teacher=blendshapes",
+    data=mobile_pretrain.config.data.replace("+3*packed", "+3*rendered:FACES/synthetic_train3.npz+3*packed"),
 )
