@@ -31,7 +31,18 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "background": ("black", "input"),
     "eyelid_pairs": ("paired", "sorted"),
     "schedule": ("constant", "cosine"),
-    "augment": ("stage", "none", "coarse", "detail", "emotion", "deca", "mixed-sources", "mobile", "robust"),
+    "augment": (
+        "stage",
+        "none",
+        "coarse",
+        "detail",
+        "emotion",
+        "deca",
+        "mixed-sources",
+        "mobile",
+        "mobile-tilted",
+        "robust",
+    ),
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 RECIPES = Path(__file__).parent / "recipes"

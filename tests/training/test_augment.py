@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from helpers_data import FACE
@@ -110,6 +112,21 @@ def area_scale(marks, row, order):
 
 def touches_border(mask):
     return mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any()
+
+
+def turns(kind: augment.Augmentation, count: int) -> np.ndarray:
+    """Degrees by which unmirrored crops are rotated."""
+    maps = [augment.affine(dataclasses.replace(kind, flip=0.0), 224, rng(seed)) for seed in range(count)]
+    return np.array([np.degrees(np.arctan2(m[1, 0], m[0, 0])) for m in maps])
+
+
+def test_some_are_tilted_far_and_the_others_not():
+    angles = np.abs(turns(augment.MOBILE_TILTED, 600))
+    far = angles > augment.MOBILE_TILTED.rotation
+    expected = augment.MOBILE_TILTED.tilt * (1 - augment.MOBILE_TILTED.rotation / augment.MOBILE_TILTED.tilt_rotation)
+    assert abs(far.mean() - expected) < 0.06
+    assert 0.9 * augment.MOBILE_TILTED.tilt_rotation < angles.max() <= augment.MOBILE_TILTED.tilt_rotation
+    assert np.abs(turns(augment.MOBILE, 200)).max() <= augment.MOBILE.rotation
 
 
 def test_the_affine_part_stays_within_its_limits():

@@ -8,7 +8,7 @@ JPEG, noise, blur, sharpening or nothing. There a number is drawn per image for 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ class Augmentation:
         crop_shift: the crop's centre moves by up to this fraction of the reference size (DECA's ``trans_scale``).
         scale: zoom about the crop's centre.
         rotation: largest rotation in the picture, degrees.
+        tilt: probability of a rotation of up to ``tilt_rotation`` instead.
+        tilt_rotation: degrees.
         translation: largest shift, fraction of the crop's side.
         flip: probability of mirroring (landmarks change places, asymmetric labels do not exist).
         pixels: apply one of JPEG, noise, blur, sharpening or nothing, as the release does.
@@ -43,6 +45,8 @@ class Augmentation:
     crop_shift: float = 0.0
     scale: Range = (1.0, 1.0)
     rotation: float = 0.0
+    tilt: float = 0.0
+    tilt_rotation: float = 90.0
     translation: float = 0.0
     flip: float = 0.0
     pixels: bool = False
@@ -75,6 +79,8 @@ MOBILE = Augmentation(
     blur=(0.0, 2.5), grey=0.75, low_resolution=0.5, low_resolution_side=(36, 130), equalise=0.3, colour=0.25,
 )  # fmt: skip
 """The embedded model's: photographs and small grey equalised pictures in one; colour is not to be relied on."""
+MOBILE_TILTED = replace(MOBILE, tilt=0.3, tilt_rotation=75.0)
+"""The same for its last steps: people lean over, lie down and hold phones askew."""
 ROBUST = Augmentation(
     scale=(0.75, 1.25), rotation=15.0, translation=0.07, flip=0.5, pixels=True, grey=0.7, low_resolution=0.5,
     low_resolution_side=(28, 160), equalise=0.35, colour=0.3,
@@ -88,6 +94,7 @@ PRESETS = {
     "deca": DECA,
     "mixed-sources": MIXED_SOURCES,
     "mobile": MOBILE,
+    "mobile-tilted": MOBILE_TILTED,
     "robust": ROBUST,
 }
 
@@ -99,6 +106,8 @@ def affine(augment: Augmentation, size: int, rng: np.random.Generator) -> np.nda
     """
     zoom = rng.uniform(*augment.scale)
     angle = np.radians(rng.uniform(-augment.rotation, augment.rotation))
+    if augment.tilt and rng.random() < augment.tilt:
+        angle = np.radians(rng.uniform(-augment.tilt_rotation, augment.tilt_rotation))
     shift = rng.uniform(-1, 1, 2) * augment.translation * size
     mirror = -1.0 if rng.random() < augment.flip else 1.0
     centre = (size - 1) / 2
