@@ -22,7 +22,9 @@ On synthetic truth (``training.datasets.synthetic``, fixed seed, faces that no t
 On ``--data``: the same landmarks % against the data's own landmarks (MediaPipe's 478 points where the data have them),
 also without profiles (the nose's tip beyond the farther eye's outer corner, about 45 degrees), for the 68 points made
 from them, and the inner 51 of those. Means are over faces, with the median beside them,
-because the measure grows without bound as a face turns to profile and its eye corners meet.
+because the measure grows without bound as a face turns to profile and its eye corners meet. With ``--tilt 30`` the
+crops are rotated by so many degrees first, and how well expression codes correlate with those of the crops as they were
+(mean over the axes that vary) is told, too.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ BATCH = 16
 EYE_CORNERS_68 = (36, 45)
 INNER = slice(17, 68)
 NOSE_TIP = 1  # MediaPipe
+VARIES = 0.1  # least spread over the photographs of an axis whose correlation is told
 PROFILE = 0.5  # the nose's tip is beside the farther eye's corner, about 45 degrees
 
 
@@ -181,19 +184,36 @@ def sideways(given: np.ndarray) -> np.ndarray:
     return result
 
 
-def on_photos(mobile: Any, scene: Any, source: Any, limit: int) -> list[str]:
-    """Landmark error on photographs, by set of points."""
+def tilted(batch: dict[str, Any], degrees: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crops ``[B, S, S, 3]`` rotated about their centre with both sets of landmarks; edges are repeated outwards."""
+    import cv2
+
+    images, *points = (batch[name].numpy() for name in ("image", "landmarks_mp", "landmarks68"))
+    side = images.shape[1]
+    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 1.0)
+    turned = [cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE) for image in images]
+    moved = [np.concatenate([given[..., :2] @ matrix[:, :2].T, given[..., 2:]], -1) for given in points]
+    return np.stack(turned), moved[0], moved[1]
+
+
+def on_photos(mobile: Any, scene: Any, source: Any, limit: int, tilt: float = 0.0) -> list[str]:
+    """Landmark error on photographs, by set of points; with a tilt, how far the expression stays, too."""
     import tensorflow as tf
 
     from emoca_tf.codes import Codes
 
     kept: dict[str, list[np.ndarray]] = defaultdict(list)
+    upright: list[np.ndarray] = []
+    leaning: list[np.ndarray] = []
     encode = tf.function(lambda images: mobile.encode(images).to_dict(), reduce_retracing=True)
     for batch in batches(source, limit, "photos"):
-        codes = Codes(**encode(batch["image"]))
+        images, given, given68 = tilted(batch, tilt)
+        codes = Codes(**encode(images))
+        if tilt:
+            upright.append(encode(batch["image"])["exp"].numpy())
+            leaning.append(codes.exp.numpy())
         posed = scene.flame(codes.shape, codes.exp, codes.pose)
         few, many = (None if points is None else points.numpy() for points in scene.landmarks(posed, codes))
-        given, given68 = batch["landmarks_mp"].numpy(), batch["landmarks68"].numpy()
         every = percent(many, scene.mediapipe_indices, given)
         kept["all MediaPipe points"].append(every)
         kept["the same, no profiles"].append(np.where(sideways(given) < PROFILE, every, np.nan))
@@ -209,6 +229,10 @@ def on_photos(mobile: Any, scene: Any, source: Any, limit: int) -> list[str]:
             f"{name:24s} mean {known.mean():7.2f} %  median {np.median(known):7.2f} %  90th percentile "
             f"{np.percentile(known, 90):6.2f} %  ({len(known)} faces)"
         )
+    if tilt:
+        before, after = np.concatenate(upright), np.concatenate(leaning)
+        each = [pearson(before[:, a], after[:, a]) for a in np.flatnonzero(before.std(0) > VARIES)]
+        lines.append(f"{'expression as untilted':24s} correlation {np.mean(each):.3f}, mean of {len(each)} axes")
     return lines
 
 
@@ -223,6 +247,7 @@ def on_photos(mobile: Any, scene: Any, source: Any, limit: int) -> list[str]:
 @click.option("--axes", is_flag=True, help="List every axis.")
 @click.option("--data", default="", help="kind:path of photographs with landmarks, such as packed:/data/mux_dev.")
 @click.option("--limit", default=0, help="Only so many photographs.")
+@click.option("--tilt", default=0.0, type=click.FloatRange(-180, 180), help="Rotate the photographs, degrees.")
 def command(
     sources: tuple[str, ...],
     head: str,
@@ -234,6 +259,7 @@ def command(
     axes: bool,
     data: str,
     limit: int,
+    tilt: float,
 ) -> None:
     from training.config import Config
     from training.datasets.synthetic import Synthetic
@@ -253,8 +279,9 @@ def command(
         click.echo(f"\nsynthetic truth: {faces} faces, seed {seed}, yaw up to {max_yaw:g} degrees, clutter {clutter}")
         click.echo("\n".join(lines + (each if axes else [])))
     if source is not None:
-        click.echo(f"\nlandmarks on {data}, % of the inter-ocular distance")
-        click.echo("\n".join(on_photos(found.mobile, scene, source, limit)))
+        how = f" tilted by {tilt:g} degrees" if tilt else ""
+        click.echo(f"\nlandmarks on {data}{how}, % of the inter-ocular distance")
+        click.echo("\n".join(on_photos(found.mobile, scene, source, limit, tilt)))
 
 
 if __name__ == "__main__":

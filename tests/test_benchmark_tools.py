@@ -59,6 +59,24 @@ def test_profiles_are_told_by_the_nose() -> None:
     assert side > geometry.PROFILE
 
 
+def test_a_tilted_picture_and_its_landmarks_stay_together() -> None:
+    tf = pytest.importorskip("tensorflow")
+    picture = np.zeros((1, 224, 224, 3), np.float32)
+    picture[0, 30:33, 110:113] = 1.0
+    points = np.array([[[(111 - 112) / 112, (31 - 112) / 112, 1.0], [0.0, 0.0, 0.0]]], np.float32)
+    batch = {"image": picture, "landmarks_mp": points, "landmarks68": points}
+    batch = {name: tf.constant(value) for name, value in batch.items()}
+    images, moved, moved68 = loaded("geometry").tilted(batch, 30)
+    x, y = moved[0, 0, :2] * 112 + 112
+    rows, columns = np.indices(images.shape[1:3])
+    weight = images[0, ..., 0]
+    assert (weight * columns).sum() / weight.sum() == pytest.approx(x, abs=0.1)
+    assert (weight * rows).sum() / weight.sum() == pytest.approx(y, abs=0.1)
+    assert x < 100  # counter-clockwise
+    np.testing.assert_array_equal(moved, moved68)
+    np.testing.assert_array_equal(moved[0, 1], 0)  # unknown points stay unknown
+
+
 def test_distances_are_in_percent_of_the_eyes_and_hidden_points_do_not_count() -> None:
     given = np.zeros((2, 4, 3), np.float32)
     given[:, 0, :2], given[:, 1, :2] = [-0.5, 0.1], [0.5, 0.1]
