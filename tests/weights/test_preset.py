@@ -22,7 +22,7 @@ from emoca_tf.weights import presets
 from emoca_tf.weights.card import Card
 from emoca_tf.weights.load import load_model
 from emoca_tf.weights.torch_layout import META, expected_shapes
-from training import export_preset
+from training import average, export_preset
 from training.config import Config
 from training.trained import load_mobile
 
@@ -217,3 +217,36 @@ def test_kernels_on_the_grid_have_at_most_255_values_a_channel(head: HeadModel) 
         step = np.maximum(np.abs(was).max(0), 1e-9) / 127  # what is added starts at zero
         np.testing.assert_allclose(flat / step, np.round(flat / step), atol=1e-3, err_msg=name)
         assert (np.abs(flat - was) <= step * 0.501).all()
+
+
+def test_the_mean_of_two_files_is_halfway_and_tells_of_both(exported: Path, tmp_path: Path) -> None:
+    stored = read_npz(exported)
+    card = Card.from_json(stored[META].tobytes(), "card")
+    other, out = tmp_path / "other.npz", tmp_path / "mean.npz"
+    moved = {name: (value + 0.25).astype(value.dtype) for name, value in stored.items() if name != META}
+    write_npz(other, moved | {META: replace(card, training=[{"stage": "coarse"}]).to_array()})
+    assert run(average.command, "average", [str(exported), str(other), "-o", str(out)]) == 0
+    found = read_npz(out)
+    assert Card.from_json(found.pop(META).tobytes(), "card").training == [*card.training, {"stage": "coarse"}]
+    assert found.keys() == moved.keys()
+    for name, value in found.items():
+        assert value.dtype == stored[name].dtype
+        np.testing.assert_allclose(value, stored[name].astype(np.float64) + 0.125, rtol=2e-3, atol=1e-3)
+    load_model(out)
+
+
+def test_files_that_have_no_mean_are_refused(
+    exported: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = read_npz(exported)
+    card = Card.from_json(stored[META].tobytes(), "card")
+    bare, fewer, elsewhere = (tmp_path / f"{name}.npz" for name in ("bare", "fewer", "elsewhere"))
+    write_npz(bare, {name: value for name, value in stored.items() if name != META})
+    write_npz(fewer, dict(list(stored.items())[3:]) | {META: stored[META]})
+    write_npz(elsewhere, stored | {META: replace(card, head={"name": "other", "sha256": "0"}).to_array()})
+    for others, word in (([], "two or more"), ([bare], "no card"), ([fewer], "same networks"), ([elsewhere], "head")):
+        sources = [str(exported), *map(str, others)]
+        assert run(average.command, "average", [*sources, "-o", str(tmp_path / "mean.npz")]) == 2
+        assert word in capsys.readouterr().err
+    assert run(average.command, "average", [str(exported), str(exported), "-o", str(tmp_path / "mean.txt")]) == 2
+    assert not list(tmp_path.glob("mean*"))
