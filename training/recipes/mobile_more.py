@@ -1,9 +1,10 @@
-"""The embedded phone-sized encoders, step 2 of 5: the same once more, on more renders.
+"""The embedded phone-sized encoders, step 2 of 4: the same again on more renders, twice.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train3.npz --count 24000 --seed 2
          python training/train.py mobile_more --set init=runs/mobile_pretrain --out runs/mobile_more
-Goes on from step 1 with another order of the pictures, half of them renders now: the expressions of renders were still
-getting better where step 1 ended, the labels were not. About an hour on 2 cores. Next: mobile.
+         python training/train.py mobile_more --set init=runs/mobile_more --set seed=2 --out runs/mobile_more2
+Goes on from step 1 with other orders of the pictures, half of them renders now: the expressions of renders were still
+getting better where step 1 ended, and again where the first round ended. An hour each on 2 cores. Next: mobile.
 """
 
 from dataclasses import replace
