@@ -147,9 +147,14 @@ def motion(scene: Any, face: np.ndarray) -> np.ndarray:
     """``[E]`` pixels of the 224 crop: 99th percentile over the face of a unit axis's motion, seen from the front."""
     head = scene.model
     directions = head.shapedirs[face][:, :2, head.n_shape :]
+    return pixels_per_metre(scene) * np.percentile(np.linalg.norm(directions, axis=1), 99, axis=0)
+
+
+def pixels_per_metre(scene: Any) -> float:
+    """Scale of the mean face in a 224 crop as :mod:`emoca_tf.faces.crop` makes it."""
+    head = scene.model
     points = head.v_template[head.masks["face"], :2]
-    scale = 112 * 2 / (1.1 * 1.25 * float((points.max(0) - points.min(0)).mean()))
-    return scale * np.percentile(np.linalg.norm(directions, axis=1), 99, axis=0)
+    return 112 * 2 / (1.1 * 1.25 * float((points.max(0) - points.min(0)).mean()))
 
 
 def percent(projected: np.ndarray, order: np.ndarray | None, given: np.ndarray, corners: tuple[int, int] = EYE_CORNERS,

@@ -106,3 +106,41 @@ def test_a_scaled_expression_keeps_the_jaw_but_for_nothing_at_all() -> None:
     np.testing.assert_allclose(half.pose, pose)
     np.testing.assert_allclose(none.exp, 0)
     np.testing.assert_allclose(none.pose, [[0.1, 0.2, 0.3, 0, 0, 0]], atol=1e-7)
+
+
+def test_what_linear_estimates_reach_follows_from_noise_and_from_what_else_is_unknown() -> None:
+    reachable = loaded("axis_bound").reachable
+    axis, other = np.array([[1.0], [0.0]]), np.array([[1.0], [1.0]])
+    variance = np.array([[4.0]])
+    # one measurement of deviation 2 with an error of 2: half of the variance is known
+    assert reachable(axis, None, variance, 2.0)[0] == pytest.approx(0.5**0.5)
+    assert reachable(axis, None, variance, 1e-3)[0] == pytest.approx(1, abs=1e-5)
+    assert reachable(axis, None, variance, 1e6)[0] == pytest.approx(0, abs=1e-5)
+    # the second measurement leaves half of the other unknown's variance: the first has 1 + 1/2 of noise
+    assert reachable(axis, other, variance, 1.0)[0] == pytest.approx((4 / 5.5) ** 0.5)
+    assert reachable(axis, other, variance, 1.0)[0] < reachable(axis, None, variance, 1.0)[0]
+    both = reachable(np.eye(2), None, np.array([[4.0, 0.0], [0.0, 0.0]]), 2.0)
+    np.testing.assert_allclose(both, [0.5**0.5, 0])  # what never varies cannot correlate
+
+
+def test_points_move_as_the_head_does_when_they_move_little() -> None:
+    pytest.importorskip("tensorflow")
+    from training.scene import Scene
+
+    bound, scene, scale = loaded("axis_bound"), Scene("default"), 1000.0
+    wanted, others = bound.movements(scene, scale)
+    n_shape, n_exp = scene.model.n_shape, len(scene.model.expression_names)
+    assert wanted.shape == (2 * 478, n_exp + 1)
+    assert others.shape == (2 * 478, n_shape + 6)
+    rng = np.random.default_rng(0)
+    shape, exp = 0.1 * rng.normal(size=(1, n_shape)), 0.1 * rng.random((1, n_exp))
+    pose = np.array([[0.01, -0.02, 0.015, 0.02, 0, 0]])
+    rest = [np.zeros_like(code, np.float32) for code in (shape, exp, pose)]
+    posed, plain = (
+        scene.flame(*(code.astype(np.float32) for code in codes)).landmarks_mp.numpy()[0, :, :2]
+        for codes in ((shape, exp, pose), rest)
+    )
+    told = wanted @ [*exp[0], pose[0, 3]]
+    told += others[:, :-3] @ [*shape[0] / bound.SHAPE_SPREAD, *pose[0, :3] / bound.ROTATION]
+    moved = scale * (posed - plain).ravel()
+    assert np.abs(told - moved).max() < 0.05 * np.abs(moved).max()

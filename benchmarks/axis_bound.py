@@ -1,0 +1,125 @@
+"""How exactly the points of a face must be known before its expression axes are: the best linear estimate.
+
+Run: ``python benchmarks/axis_bound.py``
+
+The faces are those of ``training.datasets.synthetic``, seen from the front. Identity, expression, jaw, position, scale
+and rotation move MediaPipe's 478 points linearly (to first order); all of them are unknown, with the spreads that they
+have in the data. The points are known up to independent normal errors of so many pixels of the 224 crop in x and y.
+Then the best linear estimate of an axis correlates with the truth by ``sqrt(1 - variance left / variance before)``. The
+mean over the axes that count as visible in ``benchmarks/geometry.py`` is what its "axis correlation" can reach with
+such points. ``axes only`` is the same with identity and pose given: the difference is the doubt about the face at rest.
+
+It is a yardstick, not a law: shading tells more than points, and faces with few axes at work more than a covariance.
+On the other hand a network's errors are not independent from point to point, and teach less than such points.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):  # started as a script
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import click
+import numpy as np
+
+from emoca_tf.cli import run
+from emoca_tf.faces.mediapipe_points import EYE_CORNERS
+
+SEED = 90_001
+STEP = 1e-2  # of the finite differences: codes are of the order of 1, angles of 0.3
+SHAPE_SPREAD = 0.85  # training.datasets.synthetic
+ROTATION = np.radians([9.0, 20.0, 7.0])  # the same: pitch, yaw, roll
+CROP = 10.0  # pixels that position is unknown by
+ZOOM = 0.1
+
+
+def movements(scene: Any, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels that the points move by, to first order.
+
+    Returns:
+        ``[2 N, E + 1]`` for a unit of every expression axis and a radian of the jaw, and ``[2 N, S + 6]`` for one
+        standard deviation of everything else: identity, rotation, position, scale.
+    """
+    head = scene.model
+    n_shape, n_exp = head.n_shape, len(head.expression_names)
+    width = n_shape + n_exp + 4
+    steps = np.concatenate([np.zeros((1, width)), STEP * np.eye(width)]).astype(np.float32)
+    shape, exp, turn, jaw = np.split(steps, np.cumsum([n_shape, n_exp, 3]), axis=1)
+    pose = np.concatenate([turn, jaw, np.zeros((len(steps), 2), np.float32)], 1)
+    points = scale * scene.flame(shape, exp, pose).landmarks_mp.numpy()[..., :2].astype(np.float64)
+    moved = ((points[1:] - points[0]) / STEP).reshape(width, -1).T
+    x, y = (points[0] - points[0].mean(0)).T
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    crop = [np.stack(pair, 1).ravel() for pair in ((CROP * one, zero), (zero, CROP * one), (ZOOM * x, ZOOM * y))]
+    rest = [moved[:, :n_shape] * SHAPE_SPREAD, moved[:, n_shape + n_exp : -1] * ROTATION, np.stack(crop, 1)]
+    return np.concatenate([moved[:, n_shape : n_shape + n_exp], moved[:, -1:]], 1), np.concatenate(rest, 1)
+
+
+def reachable(wanted: np.ndarray, others: np.ndarray | None, covariance: np.ndarray, noise: float) -> np.ndarray:
+    """``[K]`` correlation of the best linear estimate of each unknown with the truth.
+
+    Args:
+        wanted: ``[M, K]`` measurements per unit of each unknown.
+        others: ``[M, L]`` measurements per standard deviation of what else is unknown, independent of them; or None.
+        covariance: ``[K, K]`` of the unknowns before anything is measured.
+        noise: standard deviation of each measurement's independent error.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.clip(values, 0, None))
+    design = wanted @ root if others is None else np.concatenate([wanted @ root, others], 1)
+    left = np.linalg.inv(np.eye(design.shape[1]) + design.T @ design / noise**2)[: root.shape[1], : root.shape[1]]
+    before = np.diag(covariance)
+    unknown = np.einsum("ij,jk,ik->i", root, left, root)
+    known = 1 - np.divide(unknown, before, out=np.ones_like(before), where=before > 0)
+    result: np.ndarray = np.sqrt(np.clip(known, 0, 1))
+    return result
+
+
+def geometry() -> Any:
+    """The neighbouring benchmark, whose rule of visible axes is used."""
+    spec = importlib.util.spec_from_file_location("benchmark_geometry", Path(__file__).parent / "geometry.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@click.command(help=__doc__)
+@click.option("--head", default="default", help="Head model file.")
+@click.option("--faces", default=4000, show_default=True, help="From which the expressions' covariance is taken.")
+@click.option("--visible", default=0.5, show_default=True, help="Pixels from which an axis counts as visible.")
+def command(head: str, faces: int, visible: float) -> None:
+    from training.datasets.synthetic import Synthetic
+    from training.scene import Scene
+
+    scene = Scene(head)
+    source = Synthetic(faces, SEED, head=scene.model)
+    codes = [source.codes(index) for index in range(faces)]
+    drawn = np.array([[*code["exp"], code["pose"][3]] for code in codes], np.float64)
+    other, face = geometry(), np.unique(scene.model.masks["face"])
+    seen = np.append(drawn[:, :-1].std(0) * other.motion(scene, face) >= visible, False)
+    scale = other.pixels_per_metre(scene)
+    wanted, others = movements(scene, scale)
+    still = np.zeros((1, scene.model.n_shape), np.float32), np.zeros((1, drawn.shape[1] - 1), np.float32)
+    resting = scene.flame(*still, np.zeros((1, 6), np.float32)).landmarks_mp.numpy()[0]
+    order = list(np.arange(len(resting)) if scene.mediapipe_indices is None else scene.mediapipe_indices)
+    right, left = (resting[order.index(corner), :2] for corner in EYE_CORNERS)
+    ocular = scale * float(np.linalg.norm(right - left))
+    covariance = np.cov(drawn.T)
+    click.echo(f"{len(wanted) // 2} points, {int(seen.sum())} visible axes, eyes {ocular:.0f} px apart\n")
+    click.echo("error px (x, y)   mean distance, % of the eyes'   axis correlation   axes only")
+    for noise in (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0):
+        mean = [reachable(wanted, rest, covariance, noise)[seen].mean() for rest in (others, None)]
+        distance = 100 * noise * np.sqrt(np.pi / 2) / ocular
+        click.echo(f"{noise:15.2f}   {distance:29.2f}   {mean[0]:16.3f}   {mean[1]:9.3f}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(command, "axis_bound"))
