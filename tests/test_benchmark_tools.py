@@ -8,6 +8,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
@@ -113,14 +114,33 @@ def test_what_linear_estimates_reach_follows_from_noise_and_from_what_else_is_un
     axis, other = np.array([[1.0], [0.0]]), np.array([[1.0], [1.0]])
     variance = np.array([[4.0]])
     # one measurement of deviation 2 with an error of 2: half of the variance is known
-    assert reachable(axis, None, variance, 2.0)[0] == pytest.approx(0.5**0.5)
-    assert reachable(axis, None, variance, 1e-3)[0] == pytest.approx(1, abs=1e-5)
-    assert reachable(axis, None, variance, 1e6)[0] == pytest.approx(0, abs=1e-5)
+    half, error = reachable(axis, None, variance, 2.0)
+    assert half[0] == pytest.approx(0.5**0.5)
+    np.testing.assert_allclose(error, [2**0.5, 0])
+    assert reachable(axis, None, variance, 1e-3)[0][0] == pytest.approx(1, abs=1e-5)
+    assert reachable(axis, None, variance, 1e6)[0][0] == pytest.approx(0, abs=1e-5)
     # the second measurement leaves half of the other unknown's variance: the first has 1 + 1/2 of noise
-    assert reachable(axis, other, variance, 1.0)[0] == pytest.approx((4 / 5.5) ** 0.5)
-    assert reachable(axis, other, variance, 1.0)[0] < reachable(axis, None, variance, 1.0)[0]
-    both = reachable(np.eye(2), None, np.array([[4.0, 0.0], [0.0, 0.0]]), 2.0)
+    assert reachable(axis, other, variance, 1.0)[0][0] == pytest.approx((4 / 5.5) ** 0.5)
+    assert reachable(axis, other, variance, 1.0)[0][0] < reachable(axis, None, variance, 1.0)[0][0]
+    both = reachable(np.eye(2), None, np.array([[4.0, 0.0], [0.0, 0.0]]), 2.0)[0]
     np.testing.assert_allclose(both, [0.5**0.5, 0])  # what never varies cannot correlate
+    # the second is not measured, but goes with the first: its correlation is the product of both
+    paired = reachable(np.array([[1.0, 0.0]]), None, np.array([[4.0, 1.2], [1.2, 1.0]]), 2.0)[0]
+    np.testing.assert_allclose(paired, [0.5**0.5, 0.6 * 0.5**0.5])
+
+
+def test_the_table_of_points_and_axes_is_told_and_falls_with_the_error() -> None:
+    pytest.importorskip("tensorflow")
+    result = CliRunner().invoke(loaded("axis_bound").command, ["--faces", "60"])
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("478 points, ")
+    rows = np.array([line.split() for line in lines[3:]], float)
+    assert (np.diff(rows[:, 3:], axis=0) < 0).all()
+    assert (rows[:, 4] > rows[:, 3]).all()  # fewer unknowns
+    assert (rows[:, 2] < rows[:, 1]).all()  # a face's points know of each other
+    np.testing.assert_allclose(rows[:, 1] / rows[:, 0], rows[-1, 1] / rows[-1, 0], rtol=0.05)
+    assert 1.2 < rows[-1, 1] / rows[-1, 0] < 1.8  # 1.25 px per px, eyes 70 to 100 px apart
 
 
 def test_points_move_as_the_head_does_when_they_move_little() -> None:
@@ -143,4 +163,8 @@ def test_points_move_as_the_head_does_when_they_move_little() -> None:
     told = wanted @ [*exp[0], pose[0, 3]]
     told += others[:, :-3] @ [*shape[0] / bound.SHAPE_SPREAD, *pose[0, :3] / bound.ROTATION]
     moved = scale * (posed - plain).ravel()
+    to_right, down, zoomed = others[:, -3:].T.reshape(3, -1, 2)
+    np.testing.assert_allclose(to_right, np.tile([bound.CROP, 0], (478, 1)))
+    np.testing.assert_allclose(down, np.tile([0, bound.CROP], (478, 1)))
+    np.testing.assert_allclose(zoomed, bound.ZOOM * scale * (plain - plain.mean(0)), atol=1e-4)
     assert np.abs(told - moved).max() < 0.05 * np.abs(moved).max()

@@ -5,9 +5,9 @@ Command: python training/train.py mobile --set init=runs/mobile_more3 --out runs
          python -m training.export_preset runs/mobile --gain 1.15 -o runs/end.npz
          python -m training.average runs/start.npz runs/end.npz -o runs/expression.npz
 Learnt: the expression encoder, on a trunk of its own from here on, from all that step 1 learns from and from the
-emotion network's features of photo and rendering. The mean with the start is taken: it keeps more of the geometry.
-Half an hour on 2 cores; docs/mobile-training.md has what it gave, and the earlier runs whose expressions mobile_pose
-learnt with. Next: mobile_pose.
+emotion network's features of photo and rendering. The mean with the start is taken.
+Twenty-odd minutes on 2 cores; docs/mobile-training.md has what it gave, and the earlier runs that mobile_pose
+begins with. Next: mobile_pose.
 """
 
 from dataclasses import replace

@@ -1,5 +1,6 @@
 """The embedded phone-sized encoders, step 4 of 4: pose, identity, albedo and light.
 
+The first rounds take the expressions of earlier runs; docs/mobile-training.md has the commands for late and mean.npz.
 Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set expression=runs/late.npz \
              --out runs/mobile_pose
          python training/train.py mobile_pose --set init=runs/mobile_pose --set expression=runs/late.npz \
@@ -8,10 +9,10 @@ Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set
              --set seed=2 --set steps=1500 --set learning_rate=2e-4 --out runs/mobile_pose3
          python training/train.py mobile_pose --set init=runs/mobile_pose3 --set expression=runs/expression.npz \
              --set seed=3 --set steps=2000 --set learning_rate=2e-4 --out runs/mobile_pose4
-They learn to suit the expressions of step 3 (in the first rounds those of earlier runs, docs/mobile-training.md), which
-stay as they are. Landmarks of photographs count in units of the inter-ocular distance, so that turned heads count more,
-and three of ten photographs are tilted by up to 75 degrees. Albedo and light learn from renders alone: most of the
-photographs are grey, and their pixels would teach that skin is grey, in coloured photos too. An hour on 2 cores.
+They learn to suit the expressions of step 3, which stay as they are. Landmarks of photographs count in units of the
+inter-ocular distance, so that turned heads count more, and three of ten photographs are tilted by up to 75 degrees.
+Albedo and light learn from renders alone: most of the photographs are grey, and their pixels would teach that skin is
+grey, in coloured photos too. An hour on 2 cores.
 """
 
 from dataclasses import replace
