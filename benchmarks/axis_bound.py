@@ -17,7 +17,6 @@ shared by all points (position, turn, identity), which costs the axes little.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -31,23 +30,27 @@ import click
 import numpy as np
 
 from emoca_tf.cli import run
+from emoca_tf.errors import UserError
 from emoca_tf.faces.mediapipe_points import EYE_CORNERS
 
 SEED = 90_001
 STEP = 1e-2  # of the finite differences: codes are of the order of 1, angles of 0.3
-SHAPE_SPREAD = 0.85  # training.datasets.synthetic
-ROTATION = np.radians([9.0, 20.0, 7.0])  # the same: pitch, yaw, roll
-CROP = 0.06 * 224 / 3**0.5  # the same: pixels that the crop is moved by
+CROP = 0.06 * 224 / 3**0.5  # training.datasets.synthetic: pixels that the crop is moved by
 ZOOM = 0.09
 RAYLEIGH = (np.pi / 2) ** 0.5  # mean distance in the plane per standard deviation in x and y
 
 
-def movements(scene: Any, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def movements(scene: Any, scale: float, spreads: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels that the points move by, to first order.
 
+    Args:
+        scene: of a head with MediaPipe's points.
+        scale: pixels per metre.
+        spreads: ``[S + 3]`` standard deviations of the shape codes and of the head's rotation.
+
     Returns:
-        ``[2 N, E + 1]`` for a unit of every expression axis and a radian of the jaw, and ``[2 N, S + 6]`` for one
-        standard deviation of everything else: identity, rotation, position, scale.
+        ``[N, 2]`` points of the face at rest; ``[2 N, E + 1]`` for a unit of every expression axis and a radian of the
+        jaw; and ``[2 N, S + 6]`` for one standard deviation of everything else: identity, rotation, position, scale.
     """
     head = scene.model
     n_shape, n_exp = head.n_shape, len(head.expression_names)
@@ -57,11 +60,12 @@ def movements(scene: Any, scale: float) -> tuple[np.ndarray, np.ndarray]:
     pose = np.concatenate([turn, jaw, np.zeros((len(steps), 2), np.float32)], 1)
     points = scale * scene.flame(shape, exp, pose).landmarks_mp.numpy()[..., :2].astype(np.float64)
     moved = ((points[1:] - points[0]) / STEP).reshape(width, -1).T
+    from_shape, from_exp, from_turn, from_jaw = np.split(moved, np.cumsum([n_shape, n_exp, 3]), axis=1)
     x, y = (points[0] - points[0].mean(0)).T
     zero, one = np.zeros_like(x), np.ones_like(x)
     crop = [np.stack(pair, 1).ravel() for pair in ((CROP * one, zero), (zero, CROP * one), (ZOOM * x, ZOOM * y))]
-    rest = [moved[:, :n_shape] * SHAPE_SPREAD, moved[:, n_shape + n_exp : -1] * ROTATION, np.stack(crop, 1)]
-    return np.concatenate([moved[:, n_shape : n_shape + n_exp], moved[:, -1:]], 1), np.concatenate(rest, 1)
+    others = [np.concatenate([from_shape, from_turn], 1) * spreads, np.stack(crop, 1)]
+    return points[0], np.concatenate([from_exp, from_jaw], 1), np.concatenate(others, 1)
 
 
 def reachable(
@@ -89,39 +93,31 @@ def reachable(
     return np.sqrt(np.clip(known, 0, 1)), np.sqrt(np.einsum("ij,jk,ik->i", design, left, design))
 
 
-def geometry() -> Any:
-    """The neighbouring benchmark, whose rule of visible axes is used."""
-    spec = importlib.util.spec_from_file_location("benchmark_geometry", Path(__file__).parent / "geometry.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @click.command(help=__doc__)
 @click.option("--head", default="default", help="Head model file.")
-@click.option("--faces", default=4000, show_default=True, help="From which the expressions' covariance is taken.")
+@click.option(
+    "--faces", default=4000, show_default=True, type=click.IntRange(2), help="From which the spreads are taken."
+)
 @click.option("--visible", default=0.5, show_default=True, help="Pixels from which an axis counts as visible.")
 def command(head: str, faces: int, visible: float) -> None:
     from training.datasets.synthetic import Synthetic
+    from training.geometry import axis_signals, pixels_per_metre
     from training.scene import Scene
 
     scene = Scene(head)
+    if scene.mediapipe_indices is None:
+        raise UserError(f"{head}: this head does not know where MediaPipe's points are; use one that does")
     source = Synthetic(faces, SEED, head=scene.model)
     codes = [source.codes(index) for index in range(faces)]
     drawn = np.array([[*code["exp"], code["pose"][3]] for code in codes], np.float64)
-    other, face = geometry(), np.unique(scene.model.masks["face"])
-    seen = np.append(drawn[:, :-1].std(0) * other.motion(scene, face) >= visible, False)
-    scale = other.pixels_per_metre(scene)
-    wanted, others = movements(scene, scale)
-    still = np.zeros((1, scene.model.n_shape), np.float32), np.zeros((1, drawn.shape[1] - 1), np.float32)
-    resting = scene.flame(*still, np.zeros((1, 6), np.float32)).landmarks_mp.numpy()[0]
-    order = list(np.arange(len(resting)) if scene.mediapipe_indices is None else scene.mediapipe_indices)
-    right, left = (resting[order.index(corner), :2] for corner in EYE_CORNERS)
-    ocular = scale * float(np.linalg.norm(right - left))
+    spreads = np.array([[*code["shape"], *code["pose"][:3]] for code in codes], np.float64).std(0)
+    seen = np.append(axis_signals(scene.model, drawn[:, :-1], visible)[1], False)
+    resting, wanted, others = movements(scene, pixels_per_metre(scene.model), spreads)
+    order = list(scene.mediapipe_indices)
+    right, left = (resting[order.index(corner)] for corner in EYE_CORNERS)
+    ocular = float(np.linalg.norm(right - left))
     covariance = np.cov(drawn.T)
-    click.echo(f"{len(wanted) // 2} points, {int(seen.sum())} visible axes, eyes {ocular:.0f} px apart\n")
+    click.echo(f"{len(resting)} points, {int(seen.sum())} visible axes, eyes {ocular:.0f} px apart\n")
     click.echo("error px (x, y)   mean distance, % of the eyes'   points then   axis correlation   axes only")
     for noise in (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0):
         known, after = reachable(wanted, others, covariance, noise)

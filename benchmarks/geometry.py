@@ -101,6 +101,8 @@ class Truth:
 
     def table(self, visible: float) -> tuple[list[str], list[str]]:
         """Lines of the summary, and a line for every axis."""
+        from training.geometry import axis_signals
+
         found = {name: np.concatenate(parts) for name, parts in self.rows.items()}
         lines = [
             f"{name:24s} mean {values.mean():7.2f}   median {np.median(values):7.2f}"
@@ -108,9 +110,8 @@ class Truth:
             if values.ndim == 1
         ]
         true, got = found["true exp"], found["exp"]
-        signal = true.std(0) * motion(self.scene, self.face)
+        signal, seen = axis_signals(self.scene.model, true, visible)
         correlation = np.array([pearson(got[:, a], true[:, a]) for a in range(true.shape[1])])
-        seen = signal >= visible
         lines.append(
             f"{'axis correlation':24s} mean {correlation[seen].mean():7.3f}   lowest {correlation[seen].min():6.3f}   "
             f"{int((correlation[seen] >= 0.9).sum())} of {int(seen.sum())} visible axes at 0.9 or more; "
@@ -141,20 +142,6 @@ def turned(predicted: Any, true: Any, neck: Any) -> np.ndarray:
     mine, theirs = rodrigues(predicted).numpy(), (rodrigues(true) @ rodrigues(neck)).numpy()
     cosine = (np.einsum("bij,bij->b", mine, theirs) - 1) / 2
     return np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-
-
-def motion(scene: Any, face: np.ndarray) -> np.ndarray:
-    """``[E]`` pixels of the 224 crop: 99th percentile over the face of a unit axis's motion, seen from the front."""
-    head = scene.model
-    directions = head.shapedirs[face][:, :2, head.n_shape :]
-    return pixels_per_metre(scene) * np.percentile(np.linalg.norm(directions, axis=1), 99, axis=0)
-
-
-def pixels_per_metre(scene: Any) -> float:
-    """Scale of the mean face in a 224 crop as :mod:`emoca_tf.faces.crop` makes it."""
-    head = scene.model
-    points = head.v_template[head.masks["face"], :2]
-    return 112 * 2 / (1.1 * 1.25 * float((points.max(0) - points.min(0)).mean()))
 
 
 def percent(projected: np.ndarray, order: np.ndarray | None, given: np.ndarray, corners: tuple[int, int] = EYE_CORNERS,
@@ -232,7 +219,7 @@ def on_photos(mobile: Any, scene: Any, source: Any, limit: int, tilt: float = 0.
             raise UserError("these pictures have no landmarks; give a packed set with landmarks_x16")
         lines.append(
             f"{name:24s} mean {known.mean():7.2f} %  median {np.median(known):7.2f} %  90th percentile "
-            f"{np.percentile(known, 90):6.2f} %  ({len(known)} faces)"
+            f"{np.percentile(known, 90):6.2f} %  highest {known.max():6.2f} %  ({len(known)} faces)"
         )
     if tilt:
         before, after = np.concatenate(upright), np.concatenate(leaning)

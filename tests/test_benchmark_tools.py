@@ -143,13 +143,28 @@ def test_the_table_of_points_and_axes_is_told_and_falls_with_the_error() -> None
     assert 1.2 < rows[-1, 1] / rows[-1, 0] < 1.8  # 1.25 px per px, eyes 70 to 100 px apart
 
 
+@pytest.mark.parametrize("benchmark", ["axis_bound", "geometry"])
+def test_axes_that_nobody_could_see_are_refused(benchmark: str) -> None:
+    pytest.importorskip("tensorflow")
+    result = CliRunner().invoke(loaded(benchmark).command, ["--faces", "2", "--visible", "99"])
+    assert isinstance(result.exception, UserError)
+    assert "lower --visible" in str(result.exception)
+
+
+def test_one_face_has_no_spread() -> None:
+    result = CliRunner().invoke(loaded("axis_bound").command, ["--faces", "1"])
+    assert result.exit_code == 2
+    assert "--faces" in result.output
+
+
 def test_points_move_as_the_head_does_when_they_move_little() -> None:
     pytest.importorskip("tensorflow")
     from training.scene import Scene
 
     bound, scene, scale = loaded("axis_bound"), Scene("default"), 1000.0
-    wanted, others = bound.movements(scene, scale)
     n_shape, n_exp = scene.model.n_shape, len(scene.model.expression_names)
+    spreads = np.linspace(0.5, 1.5, n_shape + 3)
+    resting, wanted, others = bound.movements(scene, scale, spreads)
     assert wanted.shape == (2 * 478, n_exp + 1)
     assert others.shape == (2 * 478, n_shape + 6)
     rng = np.random.default_rng(0)
@@ -161,7 +176,8 @@ def test_points_move_as_the_head_does_when_they_move_little() -> None:
         for codes in ((shape, exp, pose), rest)
     )
     told = wanted @ [*exp[0], pose[0, 3]]
-    told += others[:, :-3] @ [*shape[0] / bound.SHAPE_SPREAD, *pose[0, :3] / bound.ROTATION]
+    told += others[:, :-3] @ ([*shape[0], *pose[0, :3]] / spreads)
+    np.testing.assert_allclose(resting, scale * plain, atol=1e-4)
     moved = scale * (posed - plain).ravel()
     to_right, down, zoomed = others[:, -3:].T.reshape(3, -1, 2)
     np.testing.assert_allclose(to_right, np.tile([bound.CROP, 0], (478, 1)))

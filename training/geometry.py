@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from emoca_tf.errors import UserError
+from emoca_tf.flame.head import HeadModel
 
 NOW_LANDMARKS = (19, 22, 25, 28, 16, 31, 37)
 """Entries of the 51 inner landmarks: eye corners, nose bottom, mouth corners."""
@@ -114,3 +115,35 @@ def vertex_errors(predicted: np.ndarray, true: np.ndarray) -> np.ndarray:
 def summary(distances: np.ndarray) -> dict[str, float]:
     """Median, mean and deviation, as NoW lists them."""
     return {"median": float(np.median(distances)), "mean": float(distances.mean()), "std": float(distances.std())}
+
+
+def pixels_per_metre(head: HeadModel) -> float:
+    """Scale of the mean face in a 224 crop as :mod:`emoca_tf.faces.crop` makes it."""
+    points = head.v_template[head.masks["face"], :2]
+    return 112 * 2 / (1.1 * 1.25 * float((points.max(0) - points.min(0)).mean()))
+
+
+def axis_signals(head: HeadModel, expressions: np.ndarray, visible: float) -> tuple[np.ndarray, np.ndarray]:
+    """How far each expression axis moves the mean face in the picture, and which axes that shows.
+
+    Args:
+        head: the head.
+        expressions: ``[B, E]`` codes of the faces that are looked at.
+        visible: pixels of the 224 crop from which an axis counts as visible.
+
+    Returns:
+        ``[E]`` pixels: the codes' standard deviation, times the 99th percentile over the face's vertices of a unit
+        axis's motion, seen from the front; and ``[E]`` which of them reach ``visible``.
+
+    Raises:
+        UserError: none does.
+    """
+    directions = head.shapedirs[np.unique(head.masks["face"])][:, :2, head.n_shape :]
+    motion = pixels_per_metre(head) * np.percentile(np.linalg.norm(directions, axis=1), 99, axis=0)
+    signals = expressions.std(0) * motion
+    seen = signals >= visible
+    if not seen.any():
+        raise UserError(
+            f"no axis moves these faces by {visible:g} pixels (the largest: {signals.max():.2f}); lower --visible"
+        )
+    return signals, seen
