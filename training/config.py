@@ -68,7 +68,7 @@ class Weights:
     exp_reg: float = 1e-4
     tex_reg: float = 0.0
     light_reg: float = 0.0
-    codes: float = 0.0  # synthetic pictures only: distance to the true codes
+    codes: float = 0.0  # synthetic pictures only: distance to the true codes, of those that the stage learns
     deformation: float = 0.0  # how far the true or taught expression moves the vertices otherwise (mm)
     taught: float = 0.0  # distance to the true expression and jaw, or a teacher's
     labels: float = 0.0  # cross-entropy of the label, read linearly from expression and jaw

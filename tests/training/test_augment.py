@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers_data import FACE
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,10 @@ from skimage import data
 
 from training.datasets import augment
 from training.datasets.augment import Augmentation
-from training.datasets.crops import finish
+from training.datasets.crops import finish, relit
 from training.datasets.landmarks import FLIP_68, FLIP_478, MAP_68
+from training.datasets.synthetic import Synthetic
+from training.scene import Scene, truth_codes
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +177,33 @@ def test_the_robust_preset_changes_pictures_and_keeps_landmarks_on_the_face(pict
     for row in rows:
         assert 0 <= row["image"].min() <= row["image"].max() <= 1
         assert np.abs(row["landmarks_mp"][:, :2]).max() < 1.6
+
+
+@pytest.mark.parametrize(("gain", "seen"), [((1, 1, 1), (1, 1, 1)), ((0.5, 0.5, 0.5),) * 2, ((1.2, 1, 0.7),) * 2])
+def test_true_light_follows_the_skin(gain, seen):
+    light = rng().normal(size=(9, 3)).astype(np.float32)
+    before = rng(1).integers(20, 200, (50, 3)).astype(np.uint8)
+    after = (before * np.array(gain)).astype(np.float32)
+    np.testing.assert_allclose(relit(light, before, after), light * np.array(seen, np.float32), rtol=1e-5)
+
+
+def test_true_light_stays_where_no_skin_tells():
+    light = np.ones((9, 3), np.float32)
+    nothing, black = np.zeros((0, 3), np.uint8), np.zeros((9, 3), np.uint8)
+    np.testing.assert_array_equal(relit(light, nothing, nothing), light)
+    np.testing.assert_array_equal(relit(light, black, black + 90), light)
+    assert np.isnan(relit(light * np.nan, black + 90, black)).all()
+
+
+def test_grey_faces_are_lit_grey():
+    """A rendered face drawn again under the light that its grey picture is said to have, is as bright and grey."""
+    one = Synthetic(1, seed=5, clutter=False).example(0)
+    row = finish(one, augment.Augmentation(grey=1.0, colour=0.3), rng(2))
+    scene = Scene("default")
+    truth = truth_codes({name: tf.constant(value[None]) for name, value in row.items()})
+    seen = row["mask"][..., 0] > 0
+    drawn = scene.decode(truth).rendered.image.numpy()[0][seen].mean(0)
+    np.testing.assert_allclose(drawn, row["image"][seen].mean(0), atol=0.02)
+    assert np.ptp(drawn) < 0.02
+    before = scene.decode(truth.replace(light=tf.constant(one["light"][None]))).rendered.image.numpy()[0][seen].mean(0)
+    assert np.abs(before - row["image"][seen].mean(0)).max() > 0.05

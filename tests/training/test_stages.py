@@ -205,6 +205,18 @@ def test_true_expressions_have_no_loss_where_the_encoder_would_be_perfect(batch:
             assert term.value < 1e-4, name
 
 
+def test_true_codes_count_only_for_what_a_stage_learns(batch: dict[str, tf.Tensor]) -> None:
+    from training.scene import truth_codes
+    from training.stages.face_terms import FaceTerms
+
+    truth = truth_codes(batch)
+    for name, learnt in (("coarse", {"exp"}), ("mixed", {"shape", "tex", "exp"})):
+        face = FaceTerms(replace(CASES[name], weights=replace(READ, labels=0.0, posterior=0.0, hint=0.0)), Scene())
+        for group in ("shape", "tex", "exp"):
+            moved = truth.replace(**{group: getattr(truth, group) + 0.3})
+            assert (float(face.terms(batch, moved)["codes"].value) > 1e-4) == (group in learnt), (name, group)
+
+
 def test_an_untrained_encoder_sees_the_mean_head_in_view() -> None:
     head = HeadModel.load()
     encoders = Reconstruction("mobilenet_v3", head)

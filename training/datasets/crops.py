@@ -13,6 +13,7 @@ CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
 """Truth codes that finished crops may carry (synthetic data)."""
 TAUGHT = ("teacher_exp", "teacher_jaw")
 """Codes that a teacher gives for photographs; mirroring exchanges left and right in them."""
+_DARK = 4.0  # grey levels; a channel that is darker on average tells no ratio
 
 
 def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -25,12 +26,36 @@ def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random
 
     Returns:
         ``image [224, 224, 3]`` float32 0..1, ``landmarks_mp [478, 3]``, ``landmarks68 [68, 3]`` (normalised), ``mask
-        [224, 224, 1]`` float32 0/1, the truth codes of a finished crop and a teacher's codes.
+        [224, 224, 1]`` float32 0/1, the truth codes of a finished crop (the light as :func:`relit`) and a teacher's
+        codes.
     """
     row = _finished(example) if "landmarks_mp" in example else _cropped(example, augment, rng)
-    row["image"] = pixelwise(row["image"], augment, rng).astype(np.float32) / np.float32(255)
-    row["mask"] = (row["mask"] > 127).astype(np.float32)[..., None]
+    picture = pixelwise(row["image"], augment, rng)
+    skin = row["mask"] > 127
+    if "light" in row:
+        row["light"] = relit(row["light"], row["image"][skin], picture[skin])
+    row["image"] = picture.astype(np.float32) / np.float32(255)
+    row["mask"] = skin.astype(np.float32)[..., None]
     return row
+
+
+def relit(light: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """The light that gives skin the colour to which its pixels were changed: each channel times its mean's change.
+
+    Otherwise an encoder would learn that how bright and how grey a picture is says nothing about its light.
+
+    Args:
+        light: ``[9, 3]`` true coefficients, or NaN where nothing is known.
+        before: ``[P, 3]`` pixels of the skin, 0..255.
+        after: the same pixels now.
+
+    Returns:
+        ``[9, 3]``, ``light`` itself where no skin is seen.
+    """
+    if not len(before):
+        return light
+    was, now = (pixels.mean(0, dtype=np.float64) for pixels in (before, after))
+    return (light * np.where(was < _DARK, 1, now / np.maximum(was, _DARK))).astype(np.float32)
 
 
 def normalised(pixels: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:

@@ -28,5 +28,5 @@ config = Config(
     validate_every=100,
     checkpoint_every=50,
     patience=0,
-    weights=Weights(landmarks_mp=5.0, codes=10.0, exp_reg=0.0),
+    weights=Weights(landmarks_mp=5.0, codes=4.0, exp_reg=0.0),
 )

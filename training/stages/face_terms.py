@@ -98,8 +98,7 @@ class FaceTerms:
         terms["light_reg"] = Term(losses.light_regulariser(codes.light), w.light_reg)
         if w.codes:
             truth = common.true_codes(batch, "weights.codes")
-            # Rotation and camera follow from the landmarks: the truth's neck, which no encoder gives, is part of them.
-            groups = ("shape", "tex", "exp", "jaw", *(() if w.light_reg else ("light",)))
+            groups = known_groups(self.config)
             terms["codes"] = Term(common.code_distance(self.scene.model, codes, truth, groups), w.codes)
         if w.taught or w.deformation:
             exp, jaw = _expression_known(batch)
@@ -182,6 +181,16 @@ class FaceTerms:
             seen = [self.emotion.probabilities(picture).numpy() for picture in pictures]
             columns.append(("emotion: input blue, render orange", emotion_bars(*seen)))
         return columns
+
+
+def known_groups(config: Config) -> tuple[str, ...]:
+    """The codes whose true values ``weights.codes`` compares: those that the stage learns.
+
+    Rotation and camera follow from the landmarks: the truth's neck, which no encoder gives, is part of them.
+    """
+    if config.stage == "coarse":  # the rest is frozen
+        return ("exp", "jaw")
+    return ("shape", "tex", "exp", "jaw", *(() if config.weights.light_reg else ("light",)))
 
 
 def _expression_known(batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
