@@ -184,3 +184,34 @@ def test_points_move_as_the_head_does_when_they_move_little() -> None:
     np.testing.assert_allclose(down, np.tile([0, bound.CROP], (478, 1)))
     np.testing.assert_allclose(zoomed, bound.ZOOM * scale * (plain - plain.mean(0)), atol=1e-4)
     assert np.abs(told - moved).max() < 0.05 * np.abs(moved).max()
+
+
+def test_skin_that_is_as_bright_and_coloured_as_the_photos_shows_in_the_row() -> None:
+    skin, rng = loaded("skin"), np.random.default_rng(0)
+    photo = rng.uniform(0.3, 0.9, (40, 3))
+    row = skin.line("some", np.concatenate([photo, photo, np.zeros((40, 1))], 1)).split(" | ")
+    assert row[4] == "0.000"
+    assert row[6] == "1.000"
+    assert row[7] == row[8]
+    blind = skin.line("some", np.concatenate([photo, np.full((40, 3), photo.mean()), np.ones((40, 1))], 1)).split(" | ")
+    assert blind[4] == blind[5] != "0.000"
+    assert blind[8] == "0.000"
+
+
+def test_skin_is_compared_where_photo_and_head_share_it() -> None:
+    """The true codes of a render without surroundings give its own colours, whatever lies outside the mask."""
+    from training.datasets.pipeline import batches
+    from training.datasets.synthetic import Synthetic
+    from training.scene import Scene, truth_codes
+
+    batch = next(iter(batches(Synthetic(2, seed=3, clutter=False), batch_size=2, seed=0, training=False)))
+
+    class Truth:
+        def encode(self, images: object) -> Codes:
+            return truth_codes(batch)
+
+    outside = {**batch, "image": batch["image"] * batch["mask"] + (1 - batch["mask"])}
+    found = np.stack(list(loaded("skin").rows(Truth(), Scene(size=112), iter([outside]))))
+    assert found.shape == (2, 7)
+    np.testing.assert_allclose(found[:, :3], found[:, 3:6], atol=0.02)
+    assert (found[:, 6] < 0.04).all()

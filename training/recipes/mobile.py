@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 3 of 4: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 4 of 5: EMOCA's coarse stage; the rendered face must feel like the photo.
 
 Command: python training/train.py mobile --set init=runs/mobile_more3 --out runs/mobile
          python -m training.export_preset runs/mobile_more3 --gain 1.15 -o runs/start.npz

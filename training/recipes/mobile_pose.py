@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 4 of 4: pose, identity, albedo and light.
+"""The embedded phone-sized encoders, step 5 of 5: pose, identity, albedo and light.
 
 The first rounds take the expressions of earlier runs; docs/mobile-training.md has the commands for late and mean.npz.
 Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set expression=runs/late.npz \
