@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emoca_tf.encoders.mobilenet_v3 import pose_head, seen_by, shape_head
+from emoca_tf.encoders.mobilenet_v3 import pose_head, seen_by, shape_head, thumbnail
 
 if TYPE_CHECKING:
     from convert.networks import Network
@@ -31,7 +31,8 @@ def pose_shape_encoder(keras: ModuleType, n_shape: int, **trunk: Any) -> Any:
         trunk: how the trunk is built, see :func:`emoca_tf.encoders.mobilenet_v3.seen_by`.
     """
     image, features = seen_by(keras, "large", **trunk)
-    return keras.Model(image, pose_head(keras, features) | shape_head(keras, features, n_shape), name=NAME)
+    shape = shape_head(keras, features, n_shape, seen=thumbnail(keras, image, trunk.get("trunk", "mobilenet_v3")))
+    return keras.Model(image, pose_head(keras, features) | shape, name=NAME)
 
 
 def joined(networks: Mapping[str, Network], n_shape: int, trunk: Mapping[str, Any]) -> dict[str, Network]:

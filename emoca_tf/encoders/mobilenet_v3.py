@@ -42,6 +42,7 @@ N_EXP = 50
 JAW_LIMIT = 0.2  # radians, sideways and twist
 OPEN = 0.06  # radians an untrained jaw is open: a rectifier that starts shut in most pictures never opens
 AMBIENT = 3.5449077  # band 0 of the light that gives shading 1: sqrt(4 pi)
+FIELDS = 7  # of the thumbnail, on a side
 OURS = ("tex_layers.*", "light_layers.*")
 """Patterns of the entries that SMIRK's checkpoint does not have (``load_state(..., optional=OURS)``)."""
 
@@ -201,18 +202,41 @@ def shape_encoder(
         trunk: see :func:`seen_by`.
     """
     image, x = seen_by(keras, "large", shrink, trunk)
-    return keras.Model(image, shape_head(keras, x, n_shape, appearance), name=name)
+    outputs = shape_head(keras, x, n_shape, appearance, thumbnail(keras, image, trunk))
+    return keras.Model(image, outputs, name=name)
 
 
-def shape_head(keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bool = True) -> dict[str, Any]:
-    """Features -> the outputs of :func:`shape_encoder`."""
+def thumbnail(keras: ModuleType, image: Any, trunk: str) -> Any:
+    """Image ``[B, 224, 224, 3]`` -> the mean colours of 7 x 7 fields about grey, ``[B, 147]``.
+
+    Light is linear in them. A trunk that starts from emotions knows next to nothing of brightness and colour, and
+    learns it slowly: emotions do not depend on them. The published ``mobilenet_v3`` encoders have none.
+    """
+    if trunk != "separable":
+        return None
+    layers = keras.layers
+    x = layers.AveragePooling2D(IMAGE_SIZE // FIELDS, name="thumbnail")(image)
+    x = layers.Rescaling(1.0, -0.5, name="thumbnail.grey")(x)
+    return layers.Flatten(name="thumbnail.flat")(x)
+
+
+def shape_head(
+    keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bool = True, seen: Any = None
+) -> dict[str, Any]:
+    """Features, and the :func:`thumbnail` where there is one -> the outputs of :func:`shape_encoder`."""
     outputs = {"shape": _dense(keras, x, n_shape, "shape_layers.0")}
     if appearance:
         outputs["tex"] = _dense(keras, x, N_TEX, "tex_layers.0")
         ambient = _dense(keras, x, 3, "light_layers.0.rows.0.3", bias=AMBIENT)
         rest = _dense(keras, x, 24, "light_layers.0.rows.3.27")
-        outputs["light"] = keras.layers.Concatenate(name="light")([ambient, rest])
+        light = keras.layers.Concatenate(name="light")([ambient, rest])
+        outputs["light"] = light if seen is None else _seen_light(keras, light, seen)
     return outputs
+
+
+def _seen_light(keras: ModuleType, light: Any, seen: Any) -> Any:
+    """The light that the features tell, and what the thumbnail adds to it; nothing at the start."""
+    return keras.layers.Add(name="light.seen")([light, _dense(keras, seen, 27, "light_layers.1")])
 
 
 class Tied(NamedTuple):
@@ -235,7 +259,8 @@ def tied_encoders(
     MobileNetV3's pose encoder has a smaller trunk of its own (SMIRK) and stays apart.
     """
     image, x = seen_by(keras, "large", shrink, trunk)
-    heads = {"shape_encoder": shape_head(keras, x, n_shape), "expression_encoder": expression_head(keras, x, n_exp)}
+    shape = shape_head(keras, x, n_shape, seen=thumbnail(keras, image, trunk))
+    heads = {"shape_encoder": shape, "expression_encoder": expression_head(keras, x, n_exp)}
     if trunk == "separable":
         heads["pose_encoder"] = pose_head(keras, x)
     encoders = {name: keras.Model(image, outputs, name=name) for name, outputs in heads.items()}

@@ -10,7 +10,7 @@ from helpers_preset import seeded_mobile, write_weights
 from emoca_tf.emotion import default
 from emoca_tf.encoders import separable
 from emoca_tf.encoders.mobile import mobile_config
-from emoca_tf.encoders.mobilenet_v3 import TRUNKS, expression_encoder
+from emoca_tf.encoders.mobilenet_v3 import TRUNKS, expression_encoder, shape_encoder
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz, write_npz
@@ -120,3 +120,17 @@ def test_tied_separable_encoders_are_the_free_ones_on_one_trunk() -> None:
         free.models[name].set_weights(model.get_weights())
     for key, mine in tied.encode(IMAGES).to_dict().items():
         np.testing.assert_allclose(mine, free.encode(IMAGES).to_dict()[key], atol=1e-5, err_msg=key)
+
+
+def test_light_sees_the_thumbnail_as_it_is():
+    """The added light is linear in the mean colours of 7 x 7 fields; at the start it is nothing."""
+    model = shape_encoder(keras, 7, trunk="separable")
+    rng = np.random.default_rng(0)
+    images = rng.random((2, 7, 7, 3), np.float32).repeat(32, 1).repeat(32, 2)
+    before = model(images)["light"].numpy()
+    kernel = rng.normal(size=(147, 27)).astype(np.float32)
+    model.get_layer("light_layers.1").kernel.assign(kernel)
+    fields = images[:, ::32, ::32].reshape(2, -1) - 0.5
+    np.testing.assert_allclose(model(images)["light"].numpy() - before, fields @ kernel, rtol=1e-4, atol=1e-4)
+    published = shape_encoder(keras, 7)
+    assert not any(layer.name.startswith("thumbnail") for layer in published.layers)

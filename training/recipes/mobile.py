@@ -1,13 +1,13 @@
 """The embedded phone-sized encoders, step 4 of 5: EMOCA's coarse stage; the rendered face must feel like the photo.
 
-Command: python training/train.py mobile --set init=runs/mobile_more3 --out runs/mobile
-         python -m training.export_preset runs/mobile_more3 --gain 1.15 -o runs/start.npz
-         python -m training.export_preset runs/mobile --gain 1.15 -o runs/end.npz
+Command: python training/train.py mobile --set init=runs/mobile_expression --out runs/mobile
+         python -m training.export_preset runs/mobile_expression --gain 1.25 -o runs/start.npz
+         python -m training.export_preset runs/mobile --gain 1.25 -o runs/end.npz
          python -m training.average runs/start.npz runs/end.npz -o runs/expression.npz
-Learnt: the expression encoder, on a trunk of its own from here on, from all that step 1 learns from and from the
-emotion network's features of photo and rendering. The mean with the start is taken.
-Twenty-odd minutes on 2 cores; docs/mobile-training.md has what it gave, and the earlier runs that mobile_pose
-begins with. Next: mobile_pose.
+Learnt: the expression encoder, from all that step 3 learns from, landmarks, and the emotion network's features of photo
+and rendering. The mean with the start is taken.
+Twenty minutes on 2 cores; docs/mobile-training.md has what it gave, and the earlier runs that mobile_pose begins with.
+Next: mobile_pose.
 """
 
 from dataclasses import replace
@@ -17,13 +17,13 @@ from training.recipes import mobile_pretrain
 config = replace(
     mobile_pretrain.config,
     stage="coarse",
-    seed=3,
+    seed=5,
     tied=False,
-    init=("runs/mobile_more3",),
+    init=("runs/mobile_expression",),
     background="input",
     augment="mobile-tilted",
     emotion_distance="correlation",
     learning_rate=2e-4,
-    steps=2200,
-    weights=replace(mobile_pretrain.config.weights, emotion=5.0, shape_reg=0.0, codes=0.0),
+    steps=1500,
+    weights=replace(mobile_pretrain.config.weights, emotion=5.0, shape_reg=0.0, codes=8.0),
 )

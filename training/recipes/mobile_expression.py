@@ -7,10 +7,10 @@ count several times as much, and nothing is drawn or projected. About 40 minutes
 
 from dataclasses import replace
 
-from training.recipes import mobile_more
+from training.recipes import mobile_pretrain
 
 config = replace(
-    mobile_more.config,
+    mobile_pretrain.config,
     stage="coarse",
     seed=4,
     tied=False,
@@ -18,7 +18,7 @@ config = replace(
     augment="mobile-tilted",
     steps=9000,
     weights=replace(
-        mobile_more.config.weights,
+        mobile_pretrain.config.weights,
         codes=8.0, shape_reg=0.0,
         landmarks_mp=0.0, landmarks_ocular=0.0, eye_closure_mp=0.0, mouth_closure_mp=0.0, lip_corner_mp=0.0,
     ),

@@ -1,15 +1,12 @@
 """The embedded phone-sized encoders, step 5 of 5: pose, identity, albedo and light.
 
-The first rounds take the expressions of earlier runs; docs/mobile-training.md has the commands for late and mean.npz.
+Six rounds, the first four under the expressions of earlier runs; docs/mobile-training.md has all commands. The first and
+the last one:
 Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set expression=runs/late.npz \
              --out runs/mobile_pose
-         python training/train.py mobile_pose --set init=runs/mobile_pose --set expression=runs/late.npz \
-             --set seed=1 --set steps=3000 --out runs/mobile_pose2
-         python training/train.py mobile_pose --set init=runs/mobile_pose2 --set expression=runs/mean.npz \
-             --set seed=2 --set steps=1500 --set learning_rate=2e-4 --out runs/mobile_pose3
-         python training/train.py mobile_pose --set init=runs/mobile_pose3 --set expression=runs/expression.npz \
-             --set seed=3 --set steps=2000 --set learning_rate=2e-4 --out runs/mobile_pose4
-They learn to suit the expressions of step 3, which stay as they are. Landmarks of photographs count in units of the
+         python training/train.py mobile_pose --set init=runs/mobile_pose5 --set expression=runs/expression.npz \
+             --set seed=5 --set steps=1200 --set weights.codes=4 --out runs/mobile_pose6
+They learn to suit the expressions of step 4, which stay as they are. Landmarks of photographs count in units of the
 inter-ocular distance, so that turned heads count more, and three of ten photographs are tilted by up to 75 degrees.
 Albedo and light learn from renders alone: most of the photographs are grey, and their pixels would teach that skin is
 grey, in coloured photos too. An hour on 2 cores.
