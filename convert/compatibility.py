@@ -17,13 +17,13 @@ SHIPPED, OLDEST = "2.21", "2.16"
 """The release that the Android demo ships, and the last that Maven Central has under ``org.tensorflow``."""
 
 _KNOWN = {
-    "ADD": 4, "ATAN2": 1, "BATCH_MATMUL": 4, "CAST": 4, "CONCATENATION": 3, "CONV_2D": 6, "COS": 1,
-    "DEPTHWISE_CONV_2D": 6, "DEQUANTIZE": 5, "DIV": 2, "EXPAND_DIMS": 1, "FULLY_CONNECTED": 11, "GATHER": 5,
-    "GATHER_ND": 3, "GREATER": 2, "LEAKY_RELU": 2, "LESS": 2, "LOGISTIC": 3, "MAXIMUM": 4, "MAX_POOL_2D": 3, "MEAN": 3,
-    "MINIMUM": 4, "MUL": 5, "NEG": 1, "PACK": 3, "PAD": 4, "PADV2": 4, "QUANTIZE": 2, "RELU": 3, "RELU6": 3,
-    "RELU_0_TO_1": 1, "RESHAPE": 1, "RESIZE_BILINEAR": 4, "RESIZE_NEAREST_NEIGHBOR": 4, "ROUND": 1, "RSQRT": 1,
-    "SELECT": 2, "SELECT_V2": 1, "SIN": 1, "SLICE": 5, "SOFTMAX": 3, "SPLIT": 4, "SQRT": 1, "STRIDED_SLICE": 6,
-    "SUB": 5, "SUM": 2, "TANH": 3, "TRANSPOSE": 5, "TRANSPOSE_CONV": 3, "UNPACK": 4,
+    "ADD": 4, "ATAN2": 1, "AVERAGE_POOL_2D": 3, "BATCH_MATMUL": 4, "CAST": 4, "CONCATENATION": 3, "CONV_2D": 6,
+    "COS": 1, "DEPTHWISE_CONV_2D": 6, "DEQUANTIZE": 5, "DIV": 2, "EXPAND_DIMS": 1, "FULLY_CONNECTED": 11,
+    "GATHER": 5, "GATHER_ND": 3, "GREATER": 2, "LEAKY_RELU": 2, "LESS": 2, "LOGISTIC": 3, "MAXIMUM": 4,
+    "MAX_POOL_2D": 3, "MEAN": 3, "MINIMUM": 4, "MUL": 5, "NEG": 1, "PACK": 3, "PAD": 4, "PADV2": 4, "QUANTIZE": 2,
+    "RELU": 3, "RELU6": 3, "RELU_0_TO_1": 1, "RESHAPE": 1, "RESIZE_BILINEAR": 4, "RESIZE_NEAREST_NEIGHBOR": 4,
+    "ROUND": 1, "RSQRT": 1, "SELECT": 2, "SELECT_V2": 1, "SIN": 1, "SLICE": 5, "SOFTMAX": 3, "SPLIT": 4, "SQRT": 1,
+    "STRIDED_SLICE": 6, "SUB": 5, "SUM": 2, "TANH": 3, "TRANSPOSE": 5, "TRANSPOSE_CONV": 3, "UNPACK": 4,
 }  # fmt: skip
 RUNTIMES: dict[str, dict[str, int]] = {
     OLDEST: _KNOWN,

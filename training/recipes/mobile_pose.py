@@ -1,11 +1,11 @@
 """The embedded phone-sized encoders, step 5 of 5: pose, identity, albedo and light.
 
-Six rounds, the first four under the expressions of earlier runs; docs/mobile-training.md has all commands. The first and
-the last one:
+Seven rounds, the first four under the expressions of earlier runs; docs/mobile-training.md has all commands. The first
+and the last one:
 Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set expression=runs/late.npz \
              --out runs/mobile_pose
-         python training/train.py mobile_pose --set init=runs/mobile_pose5 --set expression=runs/expression.npz \
-             --set seed=5 --set steps=1200 --set weights.codes=4 --out runs/mobile_pose6
+         python training/train.py mobile_pose --set init=runs/mobile_pose6 --set expression=runs/expression.npz \
+             --set seed=6 --set steps=1800 --set learning_rate=2e-4 --out runs/mobile_pose7
 They learn to suit the expressions of step 4, which stay as they are. Landmarks of photographs count in units of the
 inter-ocular distance, so that turned heads count more, and three of ten photographs are tilted by up to 75 degrees.
 Albedo and light learn from renders alone: most of the photographs are grey, and their pixels would teach that skin is
