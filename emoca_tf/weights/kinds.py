@@ -264,6 +264,7 @@ KINDS: dict[str, Kind] = {
             build=_build_mobile,
             networks=lambda model: model.networks,
             optional_networks=("emotion", "readout"),
+            optional=("light_layers.1.*",),  # files from before the thumbnail
         ),
         Kind(
             name="emotion",

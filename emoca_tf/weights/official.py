@@ -104,11 +104,12 @@ def fill(kind: Kind, model: Any, entries: Mapping[str, Any], missing: Sequence[s
         missing: names that may be absent; their layers keep their initial values.
 
     Raises:
-        UserError: entries of another shape, unknown ones, or others than ``missing`` absent.
+        UserError: entries of another shape, unknown ones, or others absent than ``missing`` and the optional ones.
     """
     for name, network in kind.networks(model).items():
         prefix = kind.entry(name, "")
-        load_state(network, sub_state(entries, prefix), optional=[key.removeprefix(prefix) for key in missing])
+        absent = [key.removeprefix(prefix) for key in missing]
+        load_state(network, sub_state(entries, prefix), optional=[*absent, *kind.optional])
 
 
 def _state(checkpoint: Checkpoint) -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from convert.outputs import file_outputs
 from convert.scales import shared
 from convert.tied import NAME, joined, tied
 from emoca_tf.capture.tflite import TFLiteModel
-from emoca_tf.encoders.mobilenet_v3 import pose_head, seen_by, shape_head, tied_encoders
+from emoca_tf.encoders.mobilenet_v3 import pose_head, seen_by, shape_head, thumbnail, tied_encoders
 from emoca_tf.errors import UserError
 from emoca_tf.flame.layer import Flame
 
@@ -111,7 +111,8 @@ def encoders() -> dict[str, Network]:
 
 def _alone(name: str) -> Network:
     image, features = seen_by(keras, "large", **TRUNK)
-    outputs = pose_head(keras, features) if name == "pose" else shape_head(keras, features, 7)
+    seen = thumbnail(keras, image, **TRUNK)
+    outputs = pose_head(keras, features) if name == "pose" else shape_head(keras, features, 7, seen=seen)
     return Network(name, keras.Model(image, outputs, name=f"{name}_encoder"), "encoder")
 
 

@@ -210,11 +210,20 @@ def test_true_codes_count_only_for_what_a_stage_learns(batch: dict[str, tf.Tenso
     from training.stages.face_terms import FaceTerms
 
     truth = truth_codes(batch)
-    for name, learnt in (("coarse", {"exp"}), ("mixed", {"shape", "tex", "exp"})):
-        face = FaceTerms(replace(CASES[name], weights=replace(READ, labels=0.0, posterior=0.0, hint=0.0)), Scene())
-        for group in ("shape", "tex", "exp"):
+    weights = replace(READ, labels=0.0, posterior=0.0, hint=0.0)
+    everything = {"shape", "tex", "exp", "pose"}
+    for config, learnt in (
+        (replace(CASES["coarse"], weights=weights), {"exp", "pose"}),
+        (replace(CASES["coarse"], weights=weights, family="resnet50", layout="exp"), {"exp"}),
+        (replace(CASES["coarse"], weights=weights, family="resnet50", layout="exp+jaw"), {"exp", "pose"}),
+        (replace(CASES["mixed"], weights=weights), everything | {"light"}),
+        (replace(CASES["mixed"], weights=replace(weights, light_reg=1.0)), everything),
+    ):
+        face = FaceTerms(config, Scene())
+        for group in sorted(everything | {"light"}):
             moved = truth.replace(**{group: getattr(truth, group) + 0.3})
-            assert (float(face.terms(batch, moved)["codes"].value) > 1e-4) == (group in learnt), (name, group)
+            found = float(face.terms(batch, moved)["codes"].value)
+            assert (found > 1e-4) == (group in learnt), (config.stage, config.layout, group)
 
 
 def test_an_untrained_encoder_sees_the_mean_head_in_view() -> None:

@@ -9,7 +9,7 @@ Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set
 They learn to suit the expressions of step 4, which stay as they are. Landmarks of photographs count in units of the
 inter-ocular distance, so that turned heads count more, and three of ten photographs are tilted by up to 75 degrees.
 Albedo and light learn from renders alone: most of the photographs are grey, and their pixels would teach that skin is
-grey, in coloured photos too. An hour on 2 cores.
+grey, in coloured photos too. An hour and a half on 2 cores.
 """
 
 from dataclasses import replace

@@ -188,8 +188,9 @@ def known_groups(config: Config) -> tuple[str, ...]:
 
     Rotation and camera follow from the landmarks: the truth's neck, which no encoder gives, is part of them.
     """
-    if config.stage == "coarse":  # the rest is frozen
-        return ("exp", "jaw")
+    if config.stage == "coarse":  # the rest is frozen, with ResNet50 the jaw, too, unless the layout replaces it
+        frozen_jaw = config.family == "resnet50" and config.layout in ("exp", "exp+global")
+        return ("exp",) if frozen_jaw else ("exp", "jaw")
     return ("shape", "tex", "exp", "jaw", *(() if config.weights.light_reg else ("light",)))
 
 
