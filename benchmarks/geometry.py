@@ -19,6 +19,9 @@ On synthetic truth (``training.datasets.synthetic``, fixed seed, faces that no t
 * landmarks %: mean distance of the projected from the true MediaPipe points, in % of the inter-ocular distance (outer
   eye corners, MediaPipe points 33 and 263, in the picture).
 
+``--renders rendered:FACES/synthetic_train.npz`` measures all this on the first ``--faces`` of stored renders instead,
+say on some that were trained on.
+
 On ``--data``: the same landmarks % against the data's own landmarks (MediaPipe's 478 points where the data have them),
 also without profiles (the nose's tip beyond the farther eye's outer corner, about 45 degrees), for the 68 points made
 from them, and the inner 51 of those. Means are over faces, with the median beside them,
@@ -232,6 +235,7 @@ def on_photos(mobile: Any, scene: Any, source: Any, limit: int, tilt: float = 0.
 @click.option("--weights", "sources", multiple=True, default=("mobile",), help="Preset, .npz or run directory.")
 @click.option("--head", default="default", help="Head model file.")
 @click.option("--faces", default=500, show_default=True, help="Synthetic faces; 0 leaves them out.")
+@click.option("--renders", default="", help="kind:path of faces with known codes, instead of drawing some.")
 @click.option("--seed", default=SEED, show_default=True, help="Of the synthetic faces.")
 @click.option("--max-yaw", default=60.0, show_default=True, help="Largest turn of the synthetic heads, degrees.")
 @click.option("--clutter/--no-clutter", default=True, show_default=True, help="Hair, hands, backgrounds, noise.")
@@ -244,6 +248,7 @@ def command(
     sources: tuple[str, ...],
     head: str,
     faces: int,
+    renders: str,
     seed: int,
     max_yaw: float,
     clutter: bool,
@@ -260,15 +265,20 @@ def command(
     from training.trained import load_mobile
 
     source = open_source(data, Config(), seed) if data else None  # before the long part: a wrong path is told at once
+    stored = open_source(renders, Config(), seed) if renders else None
     scene = Scene(head)
     found = load_mobile(sources, scene.model)
     click.echo("\n".join(found.lines))
     if faces:
         truth = Truth(found.mobile, scene)
-        for batch in batches(Synthetic(faces, seed, head=scene.model, clutter=clutter, max_yaw=max_yaw), 0, "truth"):
+        drawn = Synthetic(faces, seed, head=scene.model, clutter=clutter, max_yaw=max_yaw) if stored is None else stored
+        for batch in batches(drawn, faces, "truth"):
+            if "exp" not in batch:
+                raise UserError(f"{renders}: the true codes of these pictures are not known; give rendered:FILE")
             truth.add(batch)
         lines, each = truth.table(visible)
-        click.echo(f"\nsynthetic truth: {faces} faces, seed {seed}, yaw up to {max_yaw:g} degrees, clutter {clutter}")
+        how = renders or f"seed {seed}, yaw up to {max_yaw:g} degrees, clutter {clutter}"
+        click.echo(f"\nsynthetic truth: {sum(map(len, truth.rows['exp']))} faces, {how}")
         click.echo("\n".join(lines + (each if axes else [])))
     if source is not None:
         how = f" tilted by {tilt:g} degrees" if tilt else ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -149,6 +151,23 @@ def test_axes_that_nobody_could_see_are_refused(benchmark: str) -> None:
     result = CliRunner().invoke(loaded(benchmark).command, ["--faces", "2", "--visible", "99"])
     assert isinstance(result.exception, UserError)
     assert "lower --visible" in str(result.exception)
+
+
+def test_stored_renders_are_measured_as_drawn_ones_and_photographs_are_refused(tmp_path: Path) -> None:
+    from training.datasets.rendered import render
+    from training.datasets.synthetic import Synthetic
+
+    command = loaded("geometry").command
+    render(Synthetic(4, seed=3), 4, tmp_path / "faces.npz", workers=1)
+    found = CliRunner().invoke(command, ["--faces", "3", "--renders", f"rendered:{tmp_path / 'faces.npz'}"])
+    drawn = CliRunner().invoke(command, ["--faces", "3", "--seed", "3"])
+    assert found.exit_code == drawn.exit_code == 0, found.output
+    assert f"3 faces, rendered:{tmp_path / 'faces.npz'}" in found.output
+    jaws = [re.search(r"jaw degrees +mean +([0-9.]+)", result.output) for result in (found, drawn)]
+    assert abs(float(jaws[0][1]) - float(jaws[1][1])) < 0.3  # the stored pictures are compressed
+    cv2.imwrite(str(tmp_path / "photo.jpg"), np.zeros((64, 64, 3), np.uint8))
+    refused = CliRunner().invoke(command, ["--faces", "1", "--renders", f"folder:{tmp_path}"])
+    assert isinstance(refused.exception, UserError)
 
 
 def test_one_face_has_no_spread() -> None:
