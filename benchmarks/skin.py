@@ -65,7 +65,7 @@ def line(name: str, found: np.ndarray) -> str:
 @click.command(help=__doc__)
 @click.option("--weights", "sources", multiple=True, default=("mobile",), help="Preset, .npz or run directory.")
 @click.option("--data", required=True, help="kind:path of photographs, such as packed:/data/mux_dev.")
-@click.option("--limit", default=0, help="Only so many photographs.")
+@click.option("--limit", default=0, type=click.IntRange(0), help="Only so many photographs.")
 def main(sources: tuple[str, ...], data: str, limit: int) -> None:
     from emoca_tf.faces.crop import CROP_SIZE
     from training.config import Config

@@ -182,17 +182,22 @@ def test_the_robust_preset_changes_pictures_and_keeps_landmarks_on_the_face(pict
 @pytest.mark.parametrize(("gain", "seen"), [((1, 1, 1), (1, 1, 1)), ((0.5, 0.5, 0.5),) * 2, ((1.2, 1, 0.7),) * 2])
 def test_true_light_follows_the_skin(gain, seen):
     light = rng().normal(size=(9, 3)).astype(np.float32)
-    before = rng(1).integers(20, 200, (50, 3)).astype(np.uint8)
-    after = (before * np.array(gain)).astype(np.float32)
-    np.testing.assert_allclose(relit(light, before, after), light * np.array(seen, np.float32), rtol=1e-5)
+    before = rng(1).uniform(20, 200, 3)
+    np.testing.assert_allclose(relit(light, before, before * gain), light * np.array(seen, np.float32), rtol=1e-5)
 
 
 def test_true_light_stays_where_no_skin_tells():
     light = np.ones((9, 3), np.float32)
-    nothing, black = np.zeros((0, 3), np.uint8), np.zeros((9, 3), np.uint8)
-    np.testing.assert_array_equal(relit(light, nothing, nothing), light)
+    black = np.zeros(3)
+    np.testing.assert_array_equal(relit(light, black, black), light)
     np.testing.assert_array_equal(relit(light, black, black + 90), light)
     assert np.isnan(relit(light * np.nan, black + 90, black)).all()
+
+
+def test_true_light_stays_under_a_mask_without_skin():
+    one = Synthetic(1, seed=5, clutter=False).example(0)
+    row = finish(one | {"mask": np.zeros_like(one["mask"])}, augment.Augmentation(colour=0.3), rng(2))
+    np.testing.assert_array_equal(row["light"], one["light"])
 
 
 def test_grey_faces_are_lit_grey():

@@ -31,9 +31,10 @@ def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random
     """
     row = _finished(example) if "landmarks_mp" in example else _cropped(example, augment, rng)
     picture = pixelwise(row["image"], augment, rng)
-    skin = row["mask"] > 127
+    skin = (row["mask"] > 127).astype(np.uint8)
     if "light" in row:
-        row["light"] = relit(row["light"], row["image"][skin], picture[skin])
+        before, after = (np.array(cv2.mean(pixels, skin)[:3]) for pixels in (row["image"], picture))
+        row["light"] = relit(row["light"], before, after)
     row["image"] = picture.astype(np.float32) / np.float32(255)
     row["mask"] = skin.astype(np.float32)[..., None]
     return row
@@ -46,16 +47,13 @@ def relit(light: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarra
 
     Args:
         light: ``[9, 3]`` true coefficients, or NaN where nothing is known.
-        before: ``[P, 3]`` pixels of the skin, 0..255.
-        after: the same pixels now.
+        before: ``[3]`` mean colour of the skin, 0..255; black where none is seen.
+        after: the same now.
 
     Returns:
-        ``[9, 3]``, ``light`` itself where no skin is seen.
+        ``[9, 3]``, in channels that were black as they were.
     """
-    if not len(before):
-        return light
-    was, now = (pixels.mean(0, dtype=np.float64) for pixels in (before, after))
-    return (light * np.where(was < _DARK, 1, now / np.maximum(was, _DARK))).astype(np.float32)
+    return (light * np.where(before < _DARK, 1, after / np.maximum(before, _DARK))).astype(np.float32)
 
 
 def normalised(pixels: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:

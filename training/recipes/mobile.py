@@ -12,16 +12,13 @@ Next: mobile_pose.
 
 from dataclasses import replace
 
-from training.recipes import mobile_pretrain
+from training.recipes import mobile_expression, mobile_pretrain
 
 config = replace(
-    mobile_pretrain.config,
-    stage="coarse",
+    mobile_expression.config,
     seed=5,
-    tied=False,
     init=("runs/mobile_expression",),
     background="input",
-    augment="mobile-tilted",
     emotion_distance="correlation",
     learning_rate=2e-4,
     steps=1500,
