@@ -100,6 +100,8 @@ def head_network(head: HeadModel, name: str = "head", landmarks: bool = True) ->
 def small_mesh(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> tuple[np.ndarray, np.ndarray]:
     """A mesh of fewer triangles between vertices of the head.
 
+    Edges collapse, so that lips and lids that touch stay apart.
+
     Args:
         head: the head model.
         triangles: about how many.
@@ -109,10 +111,29 @@ def small_mesh(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> tuple[np.nd
     """
     import fast_simplification
 
-    points, faces = fast_simplification.simplify(
-        head.v_template.astype(np.float32), head.f.astype(np.int32), target_count=triangles
-    )
-    return _nearest(head.v_template, points, faces)
+    template, faces = head.v_template.astype(np.float32), head.f.astype(np.int32)
+    _, _, collapses = fast_simplification.simplify(template, faces, target_count=triangles, return_collapses=True)
+    points, _, merged = fast_simplification.replay_simplification(template, faces, collapses)
+    corners = _representatives(template, points, merged)[faces]
+    whole = (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 0] != corners[:, 2])
+    kept, places = np.unique(corners[whole], return_inverse=True)
+    return kept, places.reshape(-1, 3).astype(np.int32)
+
+
+def _representatives(vertices: np.ndarray, points: np.ndarray, merged: np.ndarray) -> np.ndarray:
+    """``[V]`` for every vertex that of the vertices merged with it which lies nearest to what they became.
+
+    Args:
+        vertices: ``[V, 3]``.
+        points: ``[P, 3]`` what they became.
+        merged: ``[V]`` row of ``points`` that each vertex became.
+    """
+    distance = np.linalg.norm(vertices - points[merged], axis=1)
+    order = np.lexsort((distance, merged))
+    rows, first = np.unique(merged[order], return_index=True)
+    nearest = np.zeros(len(points), np.int64)
+    nearest[rows] = order[first]
+    return nearest[merged]
 
 
 def decimated(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> HeadModel:
@@ -136,19 +157,6 @@ def decimated(head: HeadModel, triangles: int = SMALL_TRIANGLES) -> HeadModel:
         "uv_faces": None,
     }
     return HeadModel(**values)
-
-
-def _nearest(vertices: np.ndarray, points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of ``vertices`` nearest to the simplified points, and the triangles between them without collapsed ones."""
-    from scipy.spatial import cKDTree
-
-    rows = cKDTree(vertices).query(points)[1]
-    kept, index = np.unique(rows, return_inverse=True)
-    corners = index[faces]
-    whole = (corners[:, 0] != corners[:, 1]) & (corners[:, 1] != corners[:, 2]) & (corners[:, 0] != corners[:, 2])
-    corners = corners[whole]
-    used, renumbered = np.unique(corners, return_inverse=True)
-    return kept[used], renumbered.reshape(corners.shape).astype(np.int32)
 
 
 def _joint_regressor(head: HeadModel, regressor: np.ndarray, kept: np.ndarray) -> np.ndarray:

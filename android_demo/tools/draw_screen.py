@@ -48,15 +48,14 @@ def write_inputs(bundle: Bundle, folder: Path) -> None:
     shot = bundle.look(photo, faces[0])
     if not shot.emotion:
         raise UserError(f"{bundle.folder} reads no emotion; convert with a model that has the emotion network")
-    vertices = shot.vertices[bundle.array("small_vertices")]
     logits = shot.emotion["expression"].astype(np.float64)
     shares = np.exp(logits - logits.max())
     emotion = [*(shares / shares.sum()), float(shot.emotion["valence"][0]), float(shot.emotion["arousal"][0])]
     scale = shot.crop.matrix[0, 0]
     left, top = -shot.crop.matrix[:2, 2] / scale
     scene = [left, top, (shot.crop.size - 1) / scale, *shot.codes.cam[0], photo.shape[1], photo.shape[0]]
-    vertices.astype("<f4").tofile(folder / "vertices.f32")
-    bundle.array("small_triangles").astype("<i4").tofile(folder / "triangles.i32")
+    shot.vertices.astype("<f4").tofile(folder / "vertices.f32")
+    bundle.array("triangles").astype("<i4").tofile(folder / "triangles.i32")
     np.array(scene, "<f4").tofile(folder / "scene.f32")
     np.array(emotion, "<f4").tofile(folder / "emotion.f32")
     photo.tofile(folder / "photo.rgb")

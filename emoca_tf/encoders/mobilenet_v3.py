@@ -202,7 +202,7 @@ def shape_encoder(
         trunk: see :func:`seen_by`.
     """
     image, x = seen_by(keras, "large", shrink, trunk)
-    outputs = shape_head(keras, x, n_shape, appearance, thumbnail(keras, image, trunk))
+    outputs = shape_head(keras, x, n_shape, appearance, seen=thumbnail(keras, image, trunk))
     return keras.Model(image, outputs, name=name)
 
 
@@ -221,9 +221,9 @@ def thumbnail(keras: ModuleType, image: Any, trunk: str) -> Any:
 
 
 def shape_head(
-    keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bool = True, seen: Any = None
+    keras: ModuleType, x: Any, n_shape: int = N_SHAPE, appearance: bool = True, *, seen: Any
 ) -> dict[str, Any]:
-    """Features, and the :func:`thumbnail` where there is one -> the outputs of :func:`shape_encoder`."""
+    """Features, and the :func:`thumbnail` of the picture (or None) -> the outputs of :func:`shape_encoder`."""
     outputs = {"shape": _dense(keras, x, n_shape, "shape_layers.0")}
     if appearance:
         outputs["tex"] = _dense(keras, x, N_TEX, "tex_layers.0")

@@ -9,7 +9,7 @@ package org.emoca.engine
 enum class Mesh(val vertices: String?, val triangles: String) {
     WHOLE(null, "triangles"),
 
-    /** Fewer triangles, quicker to draw. */
+    /** A quarter of the triangles, for slow renderers. */
     SMALL("small_vertices", "small_triangles"),
 }
 

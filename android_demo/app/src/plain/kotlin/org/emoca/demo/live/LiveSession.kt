@@ -74,7 +74,6 @@ class LiveSession(
     private var arousal = 0f
     private var milliseconds = 0f
     private var backend = ""
-    private var mesh = Mesh.WHOLE
     private var lastFeed: Feed? = null
     private var processor: (() -> TensorRuntime)? = null
 
@@ -134,7 +133,6 @@ class LiveSession(
     }
 
     private fun open(bundle: Bundle): FaceEngine? = try {
-        mesh = if (bundle.hasArray("small_vertices")) Mesh.SMALL else Mesh.WHOLE
         val chosen = processor ?: cpu.firstOrNull { SelfTest.complaint(bundle, it()) == null }
         processor = chosen
         if (chosen == null) obstacle(Situation.MODEL_REFUSED) else start(bundle, chosen())
@@ -145,7 +143,7 @@ class LiveSession(
     }
 
     private fun start(bundle: Bundle, runtime: TensorRuntime): FaceEngine {
-        val engine = FaceEngine.open(bundle, runtime, EngineSettings(mesh = mesh))
+        val engine = FaceEngine.open(bundle, runtime, EngineSettings(mesh = Mesh.WHOLE))
         synchronized(latest) { backend = engine.runtimeName }
         return engine
     }
@@ -160,12 +158,9 @@ class LiveSession(
         val manifest = bundle.manifest
         synchronized(latest) { shares = FloatArray(manifest.emotionClasses.size) }
         return Prepared(
-            manifest.emotionClasses, manifest.expressionAxes, manifest.headName, manifest.weights, bundle.ints(mesh.triangles), vertices(bundle),
+            manifest.emotionClasses, manifest.expressionAxes, manifest.headName, manifest.weights, bundle.ints(Mesh.WHOLE.triangles), manifest.headVertices,
         )
     }
-
-    /** Vertices of the drawn head. */
-    private fun vertices(bundle: Bundle): Int = mesh.vertices?.let { bundle.ints(it).size } ?: bundle.manifest.headVertices
 
     /** The other runtime, if it computes what it should; else the processor, and the reason is told. */
     private fun changeRuntime(bundle: Bundle, engine: FaceEngine): FaceEngine? {
