@@ -1,8 +1,9 @@
-"""The embedded phone-sized encoders, step 3 of 5: the expression encoder alone, on a trunk of its own.
+"""The embedded phone-sized encoders, step 3 of 7: the expression encoder alone, on a trunk of its own.
 
 Command: python training/train.py mobile_expression --set init=runs/mobile_more3 --out runs/mobile_expression
 Until here one trunk served all three encoders. From here on this one knows expressions only: the true ones of renders
-count several times as much, and nothing is drawn or projected. About 40 minutes on 2 cores. Next: mobile.
+count several times as much, and nothing is drawn or projected. About 40 minutes on 2 cores. Next:
+mobile_expression_more.
 """
 
 from dataclasses import replace

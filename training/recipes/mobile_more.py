@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 2 of 5: the same again on more renders, three times.
+"""The embedded phone-sized encoders, step 2 of 7: the same again on more renders, three times.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train3.npz --count 24000 --seed 2
          python training/train.py mobile_more --set init=runs/mobile_pretrain --out runs/mobile_more
@@ -7,7 +7,7 @@ Command: python -m training.datasets.rendered FACES/synthetic_train3.npz --count
              --out runs/mobile_more3
 Goes on from step 1 with other orders of the pictures, half of them renders now: the expressions of renders were still
 getting better where step 1 ended, and again where each round ended. The last round turns three of ten pictures by up
-to 75 degrees. An hour each on 2 cores. Next: mobile.
+to 75 degrees. An hour each on 2 cores. Next: mobile_expression.
 """
 
 from dataclasses import replace
