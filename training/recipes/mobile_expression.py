@@ -2,8 +2,7 @@
 
 Command: python training/train.py mobile_expression --set init=runs/mobile_more3 --out runs/mobile_expression
 Until here one trunk served all three encoders. From here on this one knows expressions only: the true ones of renders
-count several times as much, and nothing is drawn or projected. About 40 minutes on 2 cores. Next:
-mobile_expression_more.
+count several times as much, and nothing is drawn or projected. About 40 minutes on 2 cores. Next: mobile.
 """
 
 from dataclasses import replace

@@ -1,12 +1,12 @@
 """The embedded phone-sized encoders, step 7 of 7: pose, identity, albedo and light.
 
-Eight rounds, all but the last under the expressions of earlier runs; docs/mobile-training.md has all commands. The
+Eight rounds, all under the expressions of earlier runs; docs/mobile-training.md has all commands. The
 first and the last one:
 Command: python training/train.py mobile_pose --set init=runs/mobile_more2 --set expression=runs/late.npz \
              --out runs/mobile_pose
-         python training/train.py mobile_pose --set init=runs/mobile_pose7 --set expression=runs/expression.npz \
+         python training/train.py mobile_pose --set init=runs/mobile_pose7 --set expression=runs/fifth.npz \
              --set seed=7 --set steps=1800 --set learning_rate=2e-4 --out runs/mobile_pose8
-They learn to suit the expressions of step 6, which stay as they are. Landmarks of photographs count in units of the
+They learn to suit those expressions, which stay as they are. Landmarks of photographs count in units of the
 inter-ocular distance, so that turned heads count more, and three of ten photographs are tilted by up to 75 degrees.
 Albedo and light learn from renders alone: most of the photographs are grey, and their pixels would teach that skin is
 grey, in coloured photos too. An hour and a half on 2 cores.
