@@ -5,7 +5,8 @@ Command: python -m training.datasets.rendered FACES/synthetic_train4.npz --count
          python -m training.export_preset runs/mobile_expression_fresh --gain 1.25 -o runs/fresh.npz
          python -m training.average runs/feeling.npz runs/fresh.npz -o runs/expression.npz
 By the end of step 5 the codes of new renders no longer came nearer while those of trained ones did. The mean with
-step 4 is taken: this one knows more of geometry, that one learnt from the emotion loss. About 20 minutes on 2 cores. Next: mobile_pose.
+step 4 is taken: this one knows more of geometry, that one learnt from the emotion loss. About 20 minutes on
+2 cores. Next: mobile_pose.
 """
 
 from dataclasses import replace
