@@ -21,7 +21,7 @@ from emoca_tf.capture.tflite import TFLiteModel
 
 BUDGET = 2e-5
 """Mean squared error that the outputs may have, in parts of their variance over the pictures: 0.006 mm on
-the mobile model's face, and one class in a hundred flips (twice that of 200 with 4e-5: too near the gate)."""
+the mobile model's face, and one or two classes in a hundred flip (two or three with 4e-5)."""
 FEWEST = 100_000
 """Multiplications that a layer must have to be worth its quantising."""
 
