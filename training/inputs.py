@@ -18,6 +18,7 @@ from training.config import Config
 from training.datasets import catalog
 from training.datasets.augment import PRESETS
 from training.datasets.mixture import Mixture
+from training.datasets.movable import Movable
 from training.datasets.pipeline import Batches, InputReport
 from training.datasets.pipeline import batches as pipeline_batches
 from training.datasets.source import Labels, Source
@@ -67,6 +68,7 @@ class Subset:
 def open_source(spec: str, config: Config, seed: int) -> Source:
     """The source of ``kind``, ``kind:path`` or ``kind:path,option=value,...``; ``synthetic:plain`` has no surroundings.
 
+    With ``known=expression`` rendered faces are moved and mirrored as photographs are, and give up their other codes.
     With ``teacher=blendshapes`` the photographs' own blendshapes, in a file beside them, and their labels teach the
     expression; with ``teacher=blendshapes-alone`` the labels say nothing.
 
@@ -93,8 +95,12 @@ def open_source(spec: str, config: Config, seed: int) -> Source:
             "clutter": path != "plain",
         }
         path = ""
-    teacher = options.pop("teacher", None)
+    teacher, known = options.pop("teacher", None), options.pop("known", None)
     source = catalog.open_source(kind, path or None, **options)
+    if known is not None:
+        if known != "expression":
+            raise UserError(f"data {spec}: known=expression is all that there is; received {known!r}")
+        source = Movable(source, HeadModel.load(config.head))
     if teacher is None:
         return source
     if teacher not in TEACHERS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -130,6 +131,17 @@ CASES = {
         weights=replace(QUIET, teacher_emotion=0.1),
     ),
 }  # fmt: skip
+
+
+def test_readers_in_half_precision_give_terms_in_float32(batch: dict[str, tf.Tensor]) -> None:
+    try:
+        keras.mixed_precision.set_global_policy("mixed_bfloat16")
+        stage = stages.build(CASES["mixed"])
+        terms = stage.terms(batch, tf.constant(0, tf.int64), learning=True)
+        assert {"labels", "points", "hint", "posterior"} <= terms.keys()
+        assert all(term.value.dtype == tf.float32 and tf.math.is_finite(term.value) for term in terms.values())
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -99,6 +99,20 @@ PRESETS = {
 }
 
 
+def gentler(augment: Augmentation, share: float) -> Augmentation:
+    """The same with so much of the zoom, rotation, tilt and shift, and so seldom shrunk or equalised (1: no change)."""
+    low, high = (1 + share * (zoom - 1) for zoom in augment.scale)
+    return replace(
+        augment,
+        scale=(low, high),
+        low_resolution=share * augment.low_resolution,
+        equalise=share * augment.equalise,
+        rotation=share * augment.rotation,
+        tilt_rotation=share * augment.tilt_rotation,
+        translation=share * augment.translation,
+    )
+
+
 def affine(augment: Augmentation, size: int, rng: np.random.Generator) -> np.ndarray:
     """Random zoom, rotation and shift about the crop's centre, perhaps mirrored: ``[3, 3]`` crop pixels to crop pixels.
 

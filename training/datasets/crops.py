@@ -7,12 +7,12 @@ import numpy as np
 
 from emoca_tf.faces.crop import CROP_SIZE, CropTransform, crop_from_box, crop_from_landmarks
 from training.datasets import landmarks as points_of
-from training.datasets.augment import Augmentation, affine, pixelwise
+from training.datasets.augment import Augmentation, affine, gentler, pixelwise
 
 CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
 """Truth codes that finished crops may carry (synthetic data)."""
 TAUGHT = ("teacher_exp", "teacher_jaw")
-"""Codes that a teacher gives for photographs; mirroring exchanges left and right in them."""
+"""Codes that a teacher gives for photographs. ``NAME_mirrored`` is what a code is in the mirrored picture."""
 _DARK = 4.0  # grey levels; a channel that is darker on average tells no ratio
 
 
@@ -29,6 +29,8 @@ def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random
         [224, 224, 1]`` float32 0/1, the truth codes of a finished crop (the light as :func:`relit`) and a teacher's
         codes.
     """
+    if "gently" in example:
+        augment = gentler(augment, float(example["gently"]))
     row = _finished(example) if "landmarks_mp" in example else _cropped(example, augment, rng)
     picture = pixelwise(row["image"], augment, rng)
     skin = (row["mask"] > 127).astype(np.uint8)
@@ -80,8 +82,8 @@ def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.rand
     all_points = moved.get("landmarks")
     few = moved.get("landmarks68", None if all_points is None else points_of.landmarks68(all_points))
     known = {key: example[key] for key in (*CODES, *TAUGHT) if key in example}  # in a mixture; CODES are NaN then
-    if mirrored and "teacher_exp_mirrored" in example:
-        known["teacher_exp"] = example["teacher_exp_mirrored"]
+    if mirrored:
+        known |= {name: example[f"{name}_mirrored"] for name in known if f"{name}_mirrored" in example}
     return known | {
         "image": image,
         "landmarks_mp": _row(all_points, points_of.N_MEDIAPIPE),

@@ -117,7 +117,7 @@ class FaceTerms:
         w, terms = self.config.weights, {}
         if w.labels or w.posterior:
             shown = tf.concat([codes.exp, codes.pose[:, 3:]], 1)
-            logits = self.readers["reader"](shown, training=learning)
+            logits = self._read("reader", shown, learning)
             terms["labels"] = Term(losses.expression_cross_entropy(batch["expression"], logits), w.labels)
         if w.posterior and seen is not None:
             said = tf.nn.softmax_cross_entropy_with_logits(tf.stop_gradient(seen[1]), logits)
@@ -126,13 +126,17 @@ class FaceTerms:
             raise UserError("weights.hint and weights.points need a mobile family: ResNet gives no features")
         if w.points:
             given = batch["landmarks_mp"]
-            guessed = tf.reshape(self.readers["points"](features, training=learning), (-1, N_MEDIAPIPE, 2))
+            guessed = tf.reshape(self._read("points", features, learning), (-1, N_MEDIAPIPE, 2))
             gap = tf.reduce_sum(tf.abs(guessed - given[..., :2]), -1) * given[..., 2]
             terms["points"] = Term(tf.math.divide_no_nan(tf.reduce_sum(gap), tf.reduce_sum(given[..., 2])), w.points)
         if w.hint and seen is not None:
-            guessed = self.readers["hint"](features, training=learning)
+            guessed = self._read("hint", features, learning)
             terms["hint"] = Term(losses.emotion_features(tf.stop_gradient(seen[0]), guessed), w.hint)
         return terms
+
+    def _read(self, reader: str, inputs: tf.Tensor, learning: bool) -> tf.Tensor:
+        """In float32, whatever the networks compute in."""
+        return tf.cast(self.readers[reader](inputs, training=learning), tf.float32)
 
     def composite(self, view: View, images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
         """The masked rendering on black, or over the picture."""

@@ -1,0 +1,74 @@
+"""Finished crops with known codes -> pictures that may be moved, tilted and mirrored: only the expression stays known.
+
+A warp falsifies the true camera, rotation, light and, mirrored, the identity; expression and jaw it leaves alone, but
+for left and right. An expression encoder that sees every render moved anew does not learn them by heart as soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from emoca_tf.errors import UserError
+from emoca_tf.faces.crop import CROP_SIZE
+from emoca_tf.flame.head import HeadModel
+from training.datasets.crops import CODES
+from training.datasets.source import Labels, Source
+from training.datasets.taught import mirrored_axes
+
+GENTLY = 0.4
+"""How much of an augmentation these pictures get: their framing and their camera's faults vary by themselves."""
+_MIRRORED_JAW = np.array([1, -1, -1], np.float32)  # an axis-angle's components under the mirroring of x
+
+
+class Movable:
+    """A source of finished crops as photographs whose expression and jaw are known.
+
+    Args:
+        source: finished crops with true ``exp`` and ``pose``.
+        head: gives the axes that change sides.
+
+    Raises:
+        UserError: the true expression is not known, or is of another head.
+    """
+
+    def __init__(self, source: Source, head: HeadModel) -> None:
+        first = source.example(0, np.random.default_rng(0))
+        if not {"landmarks_mp", "exp", "pose"} <= first.keys():
+            raise UserError("known=expression needs pictures with true codes; give rendered:FILE")
+        if first["exp"].shape != (head.n_exp,):
+            raise UserError(f"head '{head.name}' has {head.n_exp} expression axes, the pictures {first['exp'].shape[0]}")
+        self.source, self.mirror = source, mirrored_axes(head.expression_names)
+        self.ids: Sequence[str] = source.ids
+        self.labels: Labels = source.labels
+        self.persons: np.ndarray | None = source.persons
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """As :meth:`~training.datasets.source.Source.example`; ``gently`` and the mirrored codes are for the pipeline."""
+        given = self.source.example(index, rng)
+        pose = given["pose"].copy()
+        pose[:3] = np.nan
+        mirrored = pose * np.concatenate([np.ones(3, np.float32), _MIRRORED_JAW])
+        unknown = {name: np.full_like(given[name], np.nan) for name in CODES if name in given}
+        return unknown | {
+            "image": given["image"],
+            "mask": given["mask"],
+            "landmarks": _pixels(given["landmarks_mp"]),
+            "landmarks68": _pixels(given["landmarks68"]),
+            "framed": np.array(True),
+            "gently": np.float32(GENTLY),
+            "exp": given["exp"],
+            "exp_mirrored": given["exp"][self.mirror],
+            "pose": pose,
+            "pose_mirrored": mirrored,
+        }
+
+
+def _pixels(points: np.ndarray) -> np.ndarray:
+    """-1..1 -> crop pixels; the validity stays."""
+    half = np.float32(CROP_SIZE / 2)
+    return np.concatenate([points[:, :2] * half + half, points[:, 2:]], 1)
