@@ -38,7 +38,7 @@ class Movable:
         if not {"landmarks_mp", "exp", "pose"} <= first.keys():
             raise UserError("known=expression needs pictures with true codes; give rendered:FILE")
         if first["exp"].shape != (head.n_exp,):
-            raise UserError(f"head '{head.name}' has {head.n_exp} expression axes, the pictures {first['exp'].shape[0]}")
+            raise UserError(f"head '{head.name}' has {head.n_exp} expression axes, the pictures {len(first['exp'])}")
         self.source, self.mirror = source, mirrored_axes(head.expression_names)
         self.ids: Sequence[str] = source.ids
         self.labels: Labels = source.labels
@@ -48,7 +48,7 @@ class Movable:
         return len(self.source)
 
     def example(self, index: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """As :meth:`~training.datasets.source.Source.example`; ``gently`` and the mirrored codes are for the pipeline."""
+        """As :meth:`~training.datasets.source.Source.example` describes a photograph."""
         given = self.source.example(index, rng)
         pose = given["pose"].copy()
         pose[:3] = np.nan
