@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 4 of 7: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 4 of 9: EMOCA's coarse stage; the rendered face must feel like the photo.
 
 Command: python training/train.py mobile --set init=runs/mobile_expression --out runs/mobile
          python -m training.export_preset runs/mobile_expression --gain 1.25 -o runs/start.npz
@@ -7,7 +7,7 @@ Command: python training/train.py mobile --set init=runs/mobile_expression --out
 Learnt: the expression encoder, from all that step 3 learns from, landmarks, and the emotion network's features of photo
 and rendering. The mean with the start is taken.
 Twenty minutes on 2 cores; docs/mobile-training.md has what it gave, and the other runs that mobile_pose begins with.
-Next: mobile_expression_more, from the same start; the mean of both is the embedded expression.
+Next: mobile_expression_more, from the same start.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 6 of 7: the expression encoder on renders that it has not seen.
+"""The embedded phone-sized encoders, step 6 of 9: the expression encoder on renders that it has not seen.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train4.npz --count 24000 --seed 3
          python training/train.py mobile_expression_fresh --out runs/mobile_expression_fresh
@@ -6,7 +6,7 @@ Command: python -m training.datasets.rendered FACES/synthetic_train4.npz --count
          python -m training.average runs/feeling.npz runs/fresh.npz -o runs/expression.npz
 By the end of step 5 the codes of new renders no longer came nearer while those of trained ones did. The mean with
 step 4 is taken: this one knows more of geometry, that one learnt from the emotion loss. About 20 minutes on
-2 cores. Next: mobile_pose.
+2 cores. Next: mobile_expression_moved.
 """
 
 from dataclasses import replace
