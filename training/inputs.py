@@ -68,7 +68,7 @@ class Subset:
 def open_source(spec: str, config: Config, seed: int) -> Source:
     """The source of ``kind``, ``kind:path`` or ``kind:path,option=value,...``; ``synthetic:plain`` has no surroundings.
 
-    With ``known=expression`` rendered faces are moved and mirrored as photographs are, and give up their other codes.
+    With ``known=expression`` rendered faces are mirrored, and gently moved, and give up their other codes.
     With ``teacher=blendshapes`` the photographs' own blendshapes, in a file beside them, and their labels teach the
     expression; with ``teacher=blendshapes-alone`` the labels say nothing.
 

@@ -1,17 +1,22 @@
 """Renders that may be moved: what stays true does, and what does not is forgotten."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from helpers_data import Numbers
 
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from training.config import Config
-from training.datasets.augment import NONE, PRESETS, Augmentation, gentler
+from training.datasets.augment import NONE, PRESETS, Augmentation, affine, gentler
 from training.datasets.crops import CODES, finish
-from training.datasets.movable import GENTLY, Movable
+from training.datasets.landmarks import FLIP_68, FLIP_478
+from training.datasets.mixture import Mixture
+from training.datasets.movable import AUGMENT_SHARE, Movable
 from training.datasets.rendered import render
 from training.datasets.synthetic import Synthetic
-from training.datasets.taught import mirrored_axes
+from training.datasets.taught import BLENDSHAPES, Taught, mirrored_axes
 from training.inputs import open_source
 
 HEAD = HeadModel.load()
@@ -45,10 +50,12 @@ def test_mirrored_the_sides_change_places(faces):
     np.testing.assert_allclose(row["pose"][3:], given["pose"][3:] * [1, -1, -1])
     assert (row["exp"] != given["exp"]).any()
     np.testing.assert_allclose(row["image"][:, ::-1] * 255, given["image"], atol=1)
+    np.testing.assert_array_equal(row["mask"][:, ::-1, 0] * 255, given["mask"])
+    for name, table in (("landmarks_mp", FLIP_478), ("landmarks68", FLIP_68)):
+        np.testing.assert_allclose(row[name][table], given[name] * [-1, 1, 1], atol=0.01)  # to a pixel
 
 
-def test_a_mirrored_render_is_the_render_of_the_mirrored_codes():
-    """Truth of the truth: the head's axes of both sides are mirror images, nearly."""
+def test_axes_of_both_sides_are_mirror_images_nearly():
     from scipy.spatial import cKDTree
 
     template = HEAD.v_template
@@ -66,22 +73,27 @@ def test_landmarks_follow_and_every_visit_moves_anew(faces):
     source = Movable(faces, HEAD)
     rows = [finish(source.example(0, rng(k)), PRESETS["mobile-tilted"], rng(k)) for k in range(3)]
     assert len({row["landmarks_mp"][1, :2].tobytes() for row in rows}) == 3
-    before, after = faces.example(0)["landmarks_mp"], rows[0]["landmarks_mp"]
-    spread = [np.linalg.norm(points[33, :2] - points[263, :2]) for points in (before, after)]
-    assert 0.9 < spread[1] / spread[0] < 1.15
+    for seed, row in enumerate(rows):
+        generator = rng(seed)
+        generator.uniform(0, 1, 3)  # of the crop's scale and shift, which a framed picture does not use
+        matrix = affine(gentler(PRESETS["mobile-tilted"], AUGMENT_SHARE), 224, generator)
+        pixels = faces.example(0)["landmarks_mp"][:, :2] * 112 + 112
+        order = FLIP_478 if np.linalg.det(matrix[:2, :2]) < 0 else np.arange(478)
+        moved = ((pixels @ matrix[:2, :2].T + matrix[:2, 2])[order] - 112) / 112
+        np.testing.assert_allclose(row["landmarks_mp"][:, :2], moved, atol=1e-4)
 
 
 def test_gentler_is_less_of_everything_that_moves():
-    whole, less = PRESETS["mobile-tilted"], gentler(PRESETS["mobile-tilted"], GENTLY)
+    whole, less = PRESETS["mobile-tilted"], gentler(PRESETS["mobile-tilted"], AUGMENT_SHARE)
     assert gentler(whole, 1.0) == whole
     assert less.scale == pytest.approx((0.94, 1.1))
-    assert less.rotation == pytest.approx(whole.rotation * GENTLY)
-    assert less.low_resolution == pytest.approx(whole.low_resolution * GENTLY)
+    assert less.rotation == pytest.approx(whole.rotation * AUGMENT_SHARE)
+    assert less.low_resolution == pytest.approx(whole.low_resolution * AUGMENT_SHARE)
     assert less.flip == whole.flip
     assert gentler(whole, 0.0).scale == (1, 1)
 
 
-def test_in_a_recipe(faces, tmp_path):
+def test_as_an_option_of_the_data(faces, tmp_path):
     path = tmp_path / "faces.npz"
     render(faces, 4, path)
     source = open_source(f"rendered:{path},known=expression", Config(), 0)
@@ -91,15 +103,25 @@ def test_in_a_recipe(faces, tmp_path):
         open_source(f"rendered:{path},known=pose", Config(), 0)
 
 
-class Photographs(Synthetic):
-    def example(self, index, generator=None):
-        return {"image": np.zeros((9, 9, 3), np.uint8)}
+def test_beside_photographs_with_a_teacher(faces):
+    photographs = Taught(Numbers(4), np.full((4, len(BLENDSHAPES)), 0.5, np.float32), HEAD)
+    both = Mixture([Movable(faces, HEAD), photographs], [1, 1])
+    flipped = Augmentation(flip=1.0)
+    render_row, photo_row = (finish(both.example(index, rng()), flipped, rng()) for index in (2, 5))
+    assert render_row.keys() == photo_row.keys()
+    assert np.isfinite(render_row["exp"]).all()
+    assert np.isnan(render_row["teacher_exp"]).all()
+    assert np.isnan(photo_row["exp"]).all()
+    assert np.isfinite(photo_row["teacher_exp"]).all()
+    np.testing.assert_array_equal(render_row["exp"], faces.example(2)["exp"][mirrored_axes(HEAD.expression_names)])
 
 
-def test_what_does_not_fit_is_told():
-    with pytest.raises(UserError, match="needs pictures with true codes"):
-        Movable(Photographs(2), HEAD)
-    other = HeadModel.load()
-    narrow = type("Head", (), {"n_exp": 7, "name": "narrow", "expression_names": ["a"] * 7})()
-    with pytest.raises(UserError, match="7 expression axes"):
-        Movable(Synthetic(2, head=other), narrow)
+def test_what_does_not_fit_is_told(faces):
+    with pytest.raises(UserError, match="needs rendered faces with true codes"):
+        Movable(Numbers(2), HEAD)
+    with pytest.raises(UserError, match="needs rendered faces with true codes"):
+        Movable(Numbers(0), HEAD)
+    with pytest.raises(UserError, match="2 expression axes, the pictures 50"):
+        Movable(faces, SimpleNamespace(n_exp=2, name="narrow", expression_names=["mouthSmileLeft", "mouthSmileRight"]))
+    with pytest.raises(UserError, match="head 'official' has no ARKit axes"):
+        Movable(faces, SimpleNamespace(n_exp=50, name="official", expression_names=[f"exp_{k:03d}" for k in range(50)]))

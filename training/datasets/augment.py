@@ -28,7 +28,7 @@ class Augmentation:
         tilt: probability of a rotation of up to ``tilt_rotation`` instead.
         tilt_rotation: degrees.
         translation: largest shift, fraction of the crop's side.
-        flip: probability of mirroring (landmarks change places, asymmetric labels do not exist).
+        flip: probability of mirroring (landmarks, and axes of both sides, change places).
         pixels: apply one of JPEG, noise, blur, sharpening or nothing, as the release does.
         jpeg_quality: 1..100.
         noise: standard deviation in grey levels of 255, the same for the three channels.
@@ -110,6 +110,7 @@ def gentler(augment: Augmentation, share: float) -> Augmentation:
         rotation=share * augment.rotation,
         tilt_rotation=share * augment.tilt_rotation,
         translation=share * augment.translation,
+        crop_shift=share * augment.crop_shift,
     )
 
 

@@ -10,7 +10,7 @@ from training.datasets import landmarks as points_of
 from training.datasets.augment import Augmentation, affine, gentler, pixelwise
 
 CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
-"""Truth codes that finished crops may carry (synthetic data)."""
+"""Truth codes that synthetic data may carry."""
 TAUGHT = ("teacher_exp", "teacher_jaw")
 """Codes that a teacher gives for photographs. ``NAME_mirrored`` is what a code is in the mirrored picture."""
 _DARK = 4.0  # grey levels; a channel that is darker on average tells no ratio
@@ -26,11 +26,11 @@ def finish(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random
 
     Returns:
         ``image [224, 224, 3]`` float32 0..1, ``landmarks_mp [478, 3]``, ``landmarks68 [68, 3]`` (normalised), ``mask
-        [224, 224, 1]`` float32 0/1, the truth codes of a finished crop (the light as :func:`relit`) and a teacher's
-        codes.
+        [224, 224, 1]`` float32 0/1, the truth codes of a finished crop (the light as :func:`relit`) or what moving
+        leaves of them, and a teacher's codes.
     """
-    if "gently" in example:
-        augment = gentler(augment, float(example["gently"]))
+    if "augment_share" in example:
+        augment = gentler(augment, float(example["augment_share"]))
     row = _finished(example) if "landmarks_mp" in example else _cropped(example, augment, rng)
     picture = pixelwise(row["image"], augment, rng)
     skin = (row["mask"] > 127).astype(np.uint8)
@@ -81,7 +81,9 @@ def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.rand
                 moved[key] = moved[key][table]
     all_points = moved.get("landmarks")
     few = moved.get("landmarks68", None if all_points is None else points_of.landmarks68(all_points))
-    known = {key: example[key] for key in (*CODES, *TAUGHT) if key in example}  # in a mixture; CODES are NaN then
+    known = {
+        key: example[key] for key in (*CODES, *TAUGHT) if key in example
+    }  # NaN where unknown: in a mixture, or moved
     if mirrored:
         known |= {name: example[f"{name}_mirrored"] for name in known if f"{name}_mirrored" in example}
     return known | {

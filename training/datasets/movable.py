@@ -17,9 +17,9 @@ from training.datasets.crops import CODES
 from training.datasets.source import Labels, Source
 from training.datasets.taught import mirrored_axes
 
-GENTLY = 0.4
+AUGMENT_SHARE = 0.4
 """How much of an augmentation these pictures get: their framing and their camera's faults vary by themselves."""
-_MIRRORED_JAW = np.array([1, -1, -1], np.float32)  # an axis-angle's components under the mirroring of x
+_MIRRORED = np.array([1, -1, -1] * 2, np.float32)  # the components of two axis-angles under the mirroring of x
 
 
 class Movable:
@@ -30,13 +30,16 @@ class Movable:
         head: gives the axes that change sides.
 
     Raises:
-        UserError: the true expression is not known, or is of another head.
+        UserError: there are no such pictures, the head's axes have no sides, or it has another number of them.
     """
 
     def __init__(self, source: Source, head: HeadModel) -> None:
-        first = source.example(0, np.random.default_rng(0))
-        if not {"landmarks_mp", "exp", "pose"} <= first.keys():
-            raise UserError("known=expression needs pictures with true codes; give rendered:FILE")
+        if "mouthSmileLeft" not in head.expression_names:
+            raise UserError(f"head '{head.name}' has no ARKit axes; known=expression cannot mirror its expressions")
+        first = source.example(0, np.random.default_rng(0)) if len(source) else {}
+        faces = {"image", "landmarks_mp", "exp", "pose"} <= first.keys() and len(first["image"]) == CROP_SIZE
+        if not faces:
+            raise UserError("known=expression needs rendered faces with true codes; give rendered:FILE")
         if first["exp"].shape != (head.n_exp,):
             raise UserError(f"head '{head.name}' has {head.n_exp} expression axes, the pictures {len(first['exp'])}")
         self.source, self.mirror = source, mirrored_axes(head.expression_names)
@@ -52,7 +55,6 @@ class Movable:
         given = self.source.example(index, rng)
         pose = given["pose"].copy()
         pose[:3] = np.nan
-        mirrored = pose * np.concatenate([np.ones(3, np.float32), _MIRRORED_JAW])
         unknown = {name: np.full_like(given[name], np.nan) for name in CODES if name in given}
         return unknown | {
             "image": given["image"],
@@ -60,11 +62,11 @@ class Movable:
             "landmarks": _pixels(given["landmarks_mp"]),
             "landmarks68": _pixels(given["landmarks68"]),
             "framed": np.array(True),
-            "gently": np.float32(GENTLY),
+            "augment_share": np.float32(AUGMENT_SHARE),
             "exp": given["exp"],
             "exp_mirrored": given["exp"][self.mirror],
             "pose": pose,
-            "pose_mirrored": mirrored,
+            "pose_mirrored": pose * _MIRRORED,
         }
 
 

@@ -89,12 +89,14 @@ class Source(Protocol):
             box           [4] float32 left, top, right, bottom pixels; optional, used where there are no landmarks
             mask          [H, W] uint8, 0 or 255, the face skin; optional, else the face oval of the landmarks
             valid         [4] float32 left, top, right, bottom: outside it the picture was made up; optional
-            gently        share of the augmentation that this picture gets; optional, else all of it
+            framed        (anything) the whole picture is the crop, whatever is known about the face; optional
+            augment_share share of the augmentation that this picture gets; optional, else all of it
+            exp, pose ..  true codes that survive being moved, NaN the others; optional
             NAME_mirrored what the code NAME is in the mirrored picture; optional
 
         A *finished crop* (synthetic data, whose truth a later warp would falsify) has ``image [224, 224, 3]``,
         ``landmarks_mp``, ``landmarks68`` and ``mask`` as in a batch (see :mod:`training.datasets.pipeline`), and its
-        truth codes; only pixel-wise augmentation touches it.
+        truth codes; only pixel-wise augmentation touches it (but see :mod:`training.datasets.movable`).
 
         Raises:
             UserError: if the file behind it cannot be read.

@@ -4,9 +4,9 @@ Command: python -m training.datasets.rendered FACES/synthetic_train5.npz --count
          python -m training.datasets.rendered FACES/synthetic_train6.npz --count 24000 --seed 5 --free 0.1
          python -m training.export_preset runs/expression.npz --gain 0.8 -o runs/onward.npz
          python training/train.py mobile_expression_moved --out runs/mobile_expression_moved
-Begins with the mean of step 6, its gain taken out. Every visit shows a render mirrored or not, moved, tilted, in other
-grey levels, so that it is not soon known by heart; fewer of the second set show movements without a class. About
-40 minutes on 2 cores. Next: mobile_moved.
+Begins with the mean of step 6, its gain taken out, and the linear readers of its run. Every visit shows a render
+mirrored or not, and moved, so that it is not soon known by heart; fewer are blurred, and fewer of the second set show
+movements without a class. About 40 minutes on 2 cores. Next: mobile_moved.
 """
 
 from dataclasses import replace

@@ -135,7 +135,7 @@ class FaceTerms:
         return terms
 
     def _read(self, reader: str, inputs: tf.Tensor, learning: bool) -> tf.Tensor:
-        """In float32, whatever the networks compute in."""
+        """What a reader says, as float32, in which terms are summed."""
         return tf.cast(self.readers[reader](inputs, training=learning), tf.float32)
 
     def composite(self, view: View, images: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
