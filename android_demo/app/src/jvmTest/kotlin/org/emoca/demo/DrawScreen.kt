@@ -17,6 +17,7 @@ import java.awt.image.BufferedImage
 import java.io.File
 import javax.imageio.ImageIO
 import javax.xml.parsers.DocumentBuilderFactory
+import kotlin.system.exitProcess
 
 /**
  * A picture of the app's screen, from its own layout, panel, matrices, mesh, shading and strings; only the buttons'
@@ -27,6 +28,10 @@ fun main(arguments: Array<String>) {
     System.setProperty("java.awt.headless", "true")
     val given = File(arguments[0])
     val strings = strings(File(arguments[1]))
+    strings.values.firstOrNull { FONT.canDisplayUpTo(it) >= 0 }?.let {
+        System.err.println("no font of this machine has the letters of \"$it\"; install one that does (Noto Sans CJK)")
+        exitProcess(1)
+    }
     val (width, height) = arguments[3].toInt() to arguments[4].toInt()
     val layout = ScreenLayout(width, height, arguments[5].toFloat(), arguments[6].toFloat(), BUTTONS.size)
     val image = BufferedImage(width, height, BufferedImage.TYPE_INT_RGB)
@@ -48,6 +53,8 @@ fun main(arguments: Array<String>) {
     g.dispose()
     ImageIO.write(image, "png", File(arguments[2]))
 }
+
+private val FONT = Font(Font.SANS_SERIF, Font.PLAIN, 12)
 
 private val BUTTONS =
     listOf("switch_camera", "head_alone", "wireframe", "neutral", "pause", "screenshot", "record", "backend")
@@ -141,7 +148,7 @@ class GraphicsPencil(private val g: Graphics2D) : org.emoca.demo.screen.Pencil {
     }
 
     fun width(text: String, size: Float): Int {
-        g.font = Font(Font.SANS_SERIF, Font.PLAIN, 12).deriveFont(size)
+        g.font = FONT.deriveFont(size)
         return g.fontMetrics.stringWidth(text)
     }
 
