@@ -22,6 +22,9 @@ On synthetic truth (``training.datasets.synthetic``, fixed seed, faces that no t
 ``--renders rendered:FACES/synthetic_train.npz`` measures all this on the first ``--faces`` of stored renders instead,
 say on some that were trained on.
 
+``--blendshapes FOLDER`` gives the same pictures to MediaPipe's blendshapes, which have the same names as most axes, and
+tells their correlation with the true axes (see ``benchmarks/peers/mediapipe_blendshapes.py`` for the files).
+
 On ``--data``: the same landmarks % against the data's own landmarks (MediaPipe's 478 points where the data have them),
 also without profiles (the nose's tip beyond the farther eye's outer corner, about 45 degrees), for the 68 points made
 from them, and the inner 51 of those. Means are over faces, with the median beside them,
@@ -34,8 +37,12 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+if __package__ in (None, ""):  # started as a script
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import click
 import numpy as np
@@ -61,12 +68,12 @@ def batches(source: Any, limit: int, words: str) -> Iterator[dict[str, Any]]:
 
 
 class Truth:
-    """Collects what the encoders make of faces whose codes are known."""
+    """Collects what the encoders make of faces whose codes are known, and what a peer's blendshapes do."""
 
-    def __init__(self, mobile: Any, scene: Any) -> None:
+    def __init__(self, mobile: Any, scene: Any, blendshapes: Any = None) -> None:
         import tensorflow as tf
 
-        self.scene = scene
+        self.scene, self.blendshapes = scene, blendshapes
         self.encode = tf.function(lambda images: mobile.encode(images).to_dict(), reduce_retracing=True)
         self.face = np.unique(scene.model.masks["face"])
         self.rows: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -101,6 +108,9 @@ class Truth:
         )
         rows["exp"].append(codes.exp.numpy())
         rows["true exp"].append(true.exp.numpy())
+        if self.blendshapes is not None:
+            pictures = np.round(batch["image"].numpy() * 255).astype(np.uint8)
+            rows["blendshapes"].append(np.stack([self.blendshapes(picture) for picture in pictures]))
 
     def table(self, visible: float) -> tuple[list[str], list[str]]:
         """Lines of the summary, and a line for every axis."""
@@ -114,13 +124,15 @@ class Truth:
         ]
         true, got = found["true exp"], found["exp"]
         signal, seen = axis_signals(self.scene.model, true, visible)
-        correlation = np.array([pearson(got[:, a], true[:, a]) for a in range(true.shape[1])])
+        correlation = correlations(got, true)
         lines.append(
             f"{'axis correlation':24s} mean {correlation[seen].mean():7.3f}   lowest {correlation[seen].min():6.3f}   "
             f"{int((correlation[seen] >= 0.9).sum())} of {int(seen.sum())} visible axes at 0.9 or more; "
             f"pooled {pearson(got[:, seen].ravel(), true[:, seen].ravel()):.3f}"
         )
         names = self.scene.model.expression_names
+        if "blendshapes" in found:
+            lines.append(beside_blendshapes(names, seen, correlation, found["blendshapes"], true))
         hidden = [names[a] for a in np.flatnonzero(~seen)]
         lines.append(f"not counted ({len(hidden)}, below {visible:g} px): {', '.join(hidden)}")
         axes = [
@@ -136,6 +148,33 @@ def pearson(first: np.ndarray, second: np.ndarray) -> float:
     if first.std() < 1e-9 or second.std() < 1e-9:
         return 0.0
     return float(np.corrcoef(first, second)[0, 1])
+
+
+def correlations(got: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """``[A]`` correlation of every column of ``[N, A]``."""
+    return np.array([pearson(got[:, a], true[:, a]) for a in range(true.shape[1])])
+
+
+def beside_blendshapes(
+    names: Sequence[str], seen: np.ndarray, ours: np.ndarray, blendshapes: np.ndarray, true: np.ndarray
+) -> str:
+    """A line: how MediaPipe's blendshapes correlate with the visible axes of the same names, and how the encoder does.
+
+    Args:
+        names: of the axes.
+        seen: ``[A]`` whether an axis counts.
+        ours: ``[A]`` correlations of the encoder.
+        blendshapes: ``[N, 52]``.
+        true: ``[N, A]``.
+    """
+    from training.datasets.taught import BLENDSHAPES
+
+    both = [a for a in np.flatnonzero(seen) if names[a] in BLENDSHAPES]
+    theirs = correlations(blendshapes[:, [BLENDSHAPES.index(names[a]) for a in both]], true[:, both])
+    return (
+        f"{'MediaPipe blendshapes':24s} mean {theirs.mean():7.3f}   highest {theirs.max():6.3f}   of the {len(both)} "
+        f"visible axes that are among them; the encoder's mean there {ours[both].mean():.3f}"
+    )
 
 
 def turned(predicted: Any, true: Any, neck: Any) -> np.ndarray:
@@ -241,6 +280,7 @@ def on_photos(mobile: Any, scene: Any, source: Any, limit: int, tilt: float = 0.
 @click.option("--clutter/--no-clutter", default=True, show_default=True, help="Hair, hands, backgrounds, noise.")
 @click.option("--visible", default=0.5, show_default=True, help="Pixels from which an axis counts as visible.")
 @click.option("--axes", is_flag=True, help="List every axis.")
+@click.option("--blendshapes", type=click.Path(file_okay=False, path_type=Path), help="Folder of MediaPipe's networks.")
 @click.option("--data", default="", help="kind:path of photographs with landmarks, such as packed:/data/mux_dev.")
 @click.option("--limit", default=0, help="Only so many photographs.")
 @click.option("--tilt", default=0.0, type=click.FloatRange(-180, 180), help="Rotate the photographs, degrees.")
@@ -254,10 +294,12 @@ def command(
     clutter: bool,
     visible: float,
     axes: bool,
+    blendshapes: Path | None,
     data: str,
     limit: int,
     tilt: float,
 ) -> None:
+    from benchmarks.peers.mediapipe_blendshapes import Blendshapes
     from training.config import Config
     from training.datasets.synthetic import Synthetic
     from training.inputs import open_source
@@ -266,11 +308,12 @@ def command(
 
     source = open_source(data, Config(), seed) if data else None  # before the long part: a wrong path is told at once
     stored = open_source(renders, Config(), seed) if renders else None
+    peer = Blendshapes(blendshapes) if blendshapes else None
     scene = Scene(head)
     found = load_mobile(sources, scene.model)
     click.echo("\n".join(found.lines))
     if faces:
-        truth = Truth(found.mobile, scene)
+        truth = Truth(found.mobile, scene, peer)
         drawn = Synthetic(faces, seed, head=scene.model, clutter=clutter, max_yaw=max_yaw) if stored is None else stored
         for batch in batches(drawn, faces, "truth"):
             if "exp" not in batch:

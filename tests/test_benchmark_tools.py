@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from emoca_tf.codes import Codes
 from emoca_tf.errors import UserError
+from training.datasets.taught import BLENDSHAPES
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -234,3 +235,52 @@ def test_skin_is_compared_where_photo_and_head_share_it() -> None:
     assert found.shape == (2, 7)
     np.testing.assert_allclose(found[:, :3], found[:, 3:6], atol=0.02)
     assert (found[:, 6] < 0.04).all()
+
+
+def test_blendshapes_are_compared_on_the_axes_that_count_and_have_their_name() -> None:
+    geometry, rng = loaded("geometry"), np.random.default_rng(0)
+    names = ["mouthSmileLeft", "eyeBlinkLeft", "mh_nose_compression", "jawForward"]
+    true, theirs = rng.random((50, 4)), rng.random((50, 52))
+    theirs[:, BLENDSHAPES.index("mouthSmileLeft")] = true[:, 0]
+    theirs[:, BLENDSHAPES.index("eyeBlinkLeft")] = -true[:, 1]
+    ours = np.array([0.5, 0.7, 0.9, 0.1])
+    seen = np.array([True, True, True, False])
+    line = geometry.beside_blendshapes(names, seen, ours, theirs, true)
+    assert re.search(r"mean +0\.000 +highest +1\.000 +of the 2 visible axes.* 0\.600$", line), line
+
+
+def test_the_blendshape_networks_must_be_the_known_ones(tmp_path: Path) -> None:
+    peer = loaded("peers/mediapipe_blendshapes")
+    with pytest.raises(UserError, match=r"face_landmarks_detector\.tflite is missing; unzip"):
+        peer.Blendshapes(tmp_path)
+    for name in peer.FILES:
+        (tmp_path / name).write_bytes(b"another network")
+    with pytest.raises(UserError, match="not the file of face_landmarker"):
+        peer.Blendshapes(tmp_path)
+    assert len(peer.READ) == 146
+    assert peer.READ.max() == peer.N_POINTS - 1
+
+
+def test_points_of_a_turned_crop_come_back_in_its_pixels() -> None:
+    """A network that finds coloured spots stands in for MediaPipe's: the second, turned look must say the same places."""
+    peer = loaded("peers/mediapipe_blendshapes")
+    looking = peer.Blendshapes.__new__(peer.Blendshapes)
+    image = np.zeros((224, 224, 3), np.uint8)
+    marks = {0: (150, 80), peer.EYE_CORNERS[0]: (70, 95), peer.EYE_CORNERS[1]: (160, 125), 7: (110, 180)}
+    colours = np.array([[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]])
+    for colour, (x, y) in zip(colours.tolist(), marks.values(), strict=True):
+        cv2.circle(image, (x, y), 4, colour, -1)
+
+    def spots(which: int, values: np.ndarray, size: int) -> np.ndarray:
+        assert (which, size) == (0, 3 * peer.N_POINTS)
+        places = []
+        for colour in colours:
+            rows, columns = np.nonzero(((values > 0.4) == (colour > 0)).all(-1))
+            places.append((columns.mean(), rows.mean(), 0.0))
+        points = np.tile(places[0], (peer.N_POINTS, 1))
+        points[list(marks)] = places
+        return points.ravel()
+
+    looking._run = spots
+    found = looking.points(image)[list(marks)]
+    np.testing.assert_allclose(found, list(marks.values()), atol=1.0)

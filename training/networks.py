@@ -147,6 +147,23 @@ class Reconstruction:
             return split(self._run("E_flame", images, learning), self.sizes)
         return self.encode(images, learning)
 
+    def without_expression(self, images: tf.Tensor) -> Codes:
+        """What :meth:`with_expression` starts from; the mobile expression encoder, which it runs, is not run here."""
+        if self.family == "resnet50":
+            return self.coarse(images)
+        pose, shape = (self._run(name, images, ()) for name in ("pose_encoder", "shape_encoder"))
+        return mobile_codes(pose, shape, self._at_rest(tf.shape(images)[0]))
+
+    def unseen(self, count: int | tf.Tensor) -> Codes:
+        """Zeros in place of :meth:`without_expression`, for terms that ask for expressions only."""
+        widths = self.sizes | {"global": 3}
+        zeros = {name: tf.zeros((count, width)) for name, width in widths.items()}
+        return mobile_codes(zeros, zeros, self._at_rest(count))
+
+    def _at_rest(self, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
+        widths = {"exp": self.n_exp, "eyelid": 2, "jaw": 3}
+        return {name: tf.zeros((count, width)) for name, width in widths.items()}
+
     def coarse_encoded(self, images: tf.Tensor, learning: Collection[str] = ()) -> Encoded:
         """As :meth:`coarse`, with the features of the mobile trunk."""
         if self.family == "resnet50":

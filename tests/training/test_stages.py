@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ from training.datasets.source import Labels
 from training.loop import Trainer
 from training.networks import Reconstruction, initialise, start_in_view
 from training.pictures import sheet
+from training.recipes import mobile_expression_moved
 from training.scene import Scene
 from training.stages.common import emotion_eye
 from training.stages.distances import Deformation
@@ -131,6 +133,30 @@ CASES = {
         weights=replace(QUIET, teacher_emotion=0.1),
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("term", "asked"), [("", False), ("landmarks_mp", True), ("photometric", True)])
+def test_frozen_encoders_run_only_where_a_term_asks_for_them(
+    term: str, asked: bool, batch: dict[str, tf.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = replace(mobile_expression_moved.config.weights, **({term: 1.0} if term else {}))
+    stage = stages.build(replace(MOBILE, stage="coarse", weights=weights))
+    run: list[str] = []
+    usual = stage.encoders._run
+
+    def noted(name: str, images: tf.Tensor, learning: Any) -> Any:
+        run.append(name)
+        return usual(name, images, learning)
+
+    monkeypatch.setattr(stage.encoders, "_run", noted)
+    terms = stage.terms(batch, tf.constant(0, tf.int64), False)
+    assert set(run) == ({"pose_encoder", "shape_encoder"} if asked else set())
+    run.clear()
+    stage.face.asks_for_heads = True
+    for name, whole in stage.terms(batch, tf.constant(0, tf.int64), False).items():
+        np.testing.assert_array_equal(terms[name].value, whole.value, name)
+    assert set(run) == {"pose_encoder", "shape_encoder"}
+    assert len(stage.pictures(batch)[0][1]) == 2
 
 
 def test_readers_in_half_precision_give_terms_in_float32(batch: dict[str, tf.Tensor]) -> None:

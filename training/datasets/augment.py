@@ -61,6 +61,7 @@ class Augmentation:
     colour: float = 0.0
 
 
+_GREY = (0.299, 0.587, 0.114)  # red, green, blue of ITU-R BT.601
 NONE = Augmentation()
 COARSE = Augmentation(scale=(0.9, 1.1), rotation=10.0, translation=0.05, pixels=True)
 """EMOCA's coarse stage (spec 5.1)."""
@@ -178,11 +179,11 @@ def equalised(image: np.ndarray) -> np.ndarray:
 def colour(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
     """Vary brightness, contrast and saturation by up to ``amount`` each."""
     brightness, contrast, saturation = 1 + rng.uniform(-amount, amount, 3)
-    value = image.astype(np.float32)
-    flat = grey(image).astype(np.float32)
-    value = flat + (value - flat) * np.float32(saturation)
-    value = (value - value.mean()) * np.float32(contrast) + value.mean() * np.float32(brightness)
-    return np.clip(value + 0.5, 0, 255).astype(np.uint8)
+    # Towards the pixel's grey, then contrast about the picture's mean: together one affine map of a pixel's colour.
+    towards_grey = saturation * np.eye(3) + (1 - saturation) * np.array(_GREY)
+    mean = float(np.mean(towards_grey @ cv2.mean(image)[:3]))
+    matrix = np.column_stack([contrast * towards_grey, np.full(3, (brightness - contrast) * mean)])
+    return cv2.transform(image, matrix)
 
 
 def one_of_release(image: np.ndarray, augment: Augmentation, rng: np.random.Generator) -> np.ndarray:

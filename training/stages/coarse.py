@@ -38,17 +38,22 @@ class Coarse(Stage):
         self.loaded = initialise(self.networks, config.init)
         self.encoders.clone_trunk(self.loaded)
 
-    def codes(self, batch: Batch, learning: bool) -> Encoded:
-        """Codes with the learnt expression in place, nothing else with a gradient."""
+    def codes(self, batch: Batch, learning: bool, whole: bool = True) -> Encoded:
+        """Codes with the learnt expression in place, nothing else with a gradient; not ``whole``: nothing else at all.
+
+        The frozen networks cost a third of a step in which nobody asks for what they say.
+        """
         if self.config.coarse_codes == "truth":
             coarse = common.true_codes(batch, "coarse_codes=truth")
+        elif whole or self.config.family == "resnet50":
+            coarse = self.encoders.without_expression(batch["image"])
         else:
-            coarse = self.encoders.coarse(batch["image"])
+            coarse = self.encoders.unseen(tf.shape(batch["image"])[0])
         coarse = Codes(**{name: tf.stop_gradient(value) for name, value in coarse.to_dict().items()})
         return self.encoders.with_expression_encoded(coarse, batch["image"], self.learning if learning else ())
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        codes, features = self.codes(batch, learning)
+        codes, features = self.codes(batch, learning, self.face.asks_for_heads)
         return self.face.terms(batch, codes, features, learning) | expression_metric(batch, codes)
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:

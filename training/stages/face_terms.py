@@ -25,6 +25,11 @@ from training.stages.distances import Deformation
 
 Seen = tuple[tf.Tensor, tf.Tensor]  # features and probabilities that the emotion network has of the photo
 TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0], "separable": FEATURES}
+HEAD_TERMS = (
+    "landmarks", "landmarks_mp", "landmarks_ocular", "eye_closure", "mouth_closure", "lip_corner", "eye_closure_mp",
+    "mouth_closure_mp", "lip_corner_mp", "shape_reg", "tex_reg", "light_reg",
+)  # fmt: skip
+"""Terms, beside those of pictures, that need more than the expression: a posed head, or its other codes."""
 
 
 class FaceTerms:
@@ -35,12 +40,17 @@ class FaceTerms:
     Args:
         config: weights of the terms, masks, background, fixed networks.
         scene: head and renderer.
+
+    Attributes:
+        draws: some term compares pictures.
+        asks_for_heads: some term looks at more than expression, jaw and the expression encoder's features.
     """
 
     def __init__(self, config: Config, scene: Scene) -> None:
         self.config, self.scene = config, scene
         w = config.weights
         self.draws = bool(w.emotion or w.photometric or w.identity)
+        self.asks_for_heads = self.draws or any(getattr(w, name) for name in HEAD_TERMS)
         self.emotion = common.emotion_eye(config) if w.emotion or w.hint or w.posterior else None
         self.deformation = Deformation(scene.model)
         self.readers = readers(config, scene.model, self.emotion.width if self.emotion else 0)
