@@ -262,7 +262,7 @@ def test_the_blendshape_networks_must_be_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_points_of_a_turned_crop_come_back_in_its_pixels() -> None:
-    """A network that finds coloured spots stands in for MediaPipe's: the second, turned look must say the same places."""
+    """A network that finds coloured spots stands in for MediaPipe's: the turned look must say the same places."""
     peer = loaded("peers/mediapipe_blendshapes")
     looking = peer.Blendshapes.__new__(peer.Blendshapes)
     image = np.zeros((224, 224, 3), np.uint8)
