@@ -13,6 +13,8 @@ CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
 """Truth codes that synthetic data may carry."""
 TAUGHT = ("teacher_exp", "teacher_jaw")
 """Codes that a teacher gives for photographs. ``NAME_mirrored`` is what a code is in the mirrored picture."""
+_FROM_EDGE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+"""Pixels are counted by their centres, landmarks from the picture's edge: mirrored, x becomes 223 - x and 224 - x."""
 _DARK = 4.0  # grey levels; a channel that is darker on average tells no ratio
 
 
@@ -70,11 +72,13 @@ def _finished(example: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.random.Generator) -> dict[str, np.ndarray]:
     crop = _crop(example, augment, rng)
-    matrix = affine(augment, CROP_SIZE, rng) @ crop.matrix
+    vary = affine(augment, CROP_SIZE, rng)
+    matrix = vary @ crop.matrix
     mirrored = np.linalg.det(matrix[:2, :2]) < 0
     size = (CROP_SIZE, CROP_SIZE)
     image = cv2.warpAffine(example["image"], matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=_border(example))
-    moved = {key: _move(example[key], matrix) for key in ("landmarks", "landmarks68") if key in example}
+    places = _FROM_EDGE @ vary @ np.linalg.inv(_FROM_EDGE) @ crop.matrix
+    moved = {key: _move(example[key], places) for key in ("landmarks", "landmarks68") if key in example}
     if mirrored:
         for key, table in (("landmarks", points_of.FLIP_478), ("landmarks68", points_of.FLIP_68)):
             if key in moved:
