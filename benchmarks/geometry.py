@@ -170,11 +170,31 @@ def beside_blendshapes(
     from training.datasets.taught import BLENDSHAPES
 
     both = [a for a in np.flatnonzero(seen) if names[a] in BLENDSHAPES]
+    if not both:
+        return f"{'MediaPipe blendshapes':24s} none of the visible axes is among them"
     theirs = correlations(blendshapes[:, [BLENDSHAPES.index(names[a]) for a in both]], true[:, both])
     return (
         f"{'MediaPipe blendshapes':24s} mean {theirs.mean():7.3f}   highest {theirs.max():6.3f}   of the {len(both)} "
         f"visible axes that are among them; the encoder's mean there {ours[both].mean():.3f}"
     )
+
+
+def blendshape_peer(folder: Path, names: Sequence[str], faces: int) -> Any:
+    """MediaPipe's blendshapes of crops.
+
+    Raises:
+        UserError: there is nothing to compare them with, or the files are not there.
+    """
+    from benchmarks.peers.mediapipe_blendshapes import Blendshapes
+    from training.datasets.taught import BLENDSHAPES
+
+    if not faces:
+        raise UserError("--blendshapes are compared on synthetic faces; --faces 0 leaves them out")
+    if not set(names) & set(BLENDSHAPES):
+        raise UserError(
+            "no expression axis of this head has the name of a blendshape; --blendshapes needs one that has"
+        )
+    return Blendshapes(folder)
 
 
 def turned(predicted: Any, true: Any, neck: Any) -> np.ndarray:
@@ -224,7 +244,7 @@ def tilted(batch: dict[str, Any], degrees: float) -> tuple[np.ndarray, np.ndarra
 
     images, *points = (batch[name].numpy() for name in ("image", "landmarks_mp", "landmarks68"))
     side = images.shape[1]
-    matrix = cv2.getRotationMatrix2D((side / 2, side / 2), degrees, 1.0)
+    matrix = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, 1.0)  # by the centres of pixels
     turned = [cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE) for image in images]
     moved = [np.concatenate([given[..., :2] @ matrix[:, :2].T, given[..., 2:]], -1) for given in points]
     return np.stack(turned), moved[0], moved[1]
@@ -299,7 +319,6 @@ def command(
     limit: int,
     tilt: float,
 ) -> None:
-    from benchmarks.peers.mediapipe_blendshapes import Blendshapes
     from training.config import Config
     from training.datasets.synthetic import Synthetic
     from training.inputs import open_source
@@ -308,8 +327,8 @@ def command(
 
     source = open_source(data, Config(), seed) if data else None  # before the long part: a wrong path is told at once
     stored = open_source(renders, Config(), seed) if renders else None
-    peer = Blendshapes(blendshapes) if blendshapes else None
     scene = Scene(head)
+    peer = blendshape_peer(blendshapes, scene.model.expression_names, faces) if blendshapes else None
     found = load_mobile(sources, scene.model)
     click.echo("\n".join(found.lines))
     if faces:

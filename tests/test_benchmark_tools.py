@@ -67,15 +67,15 @@ def test_a_tilted_picture_and_its_landmarks_stay_together() -> None:
     tf = pytest.importorskip("tensorflow")
     picture = np.zeros((1, 224, 224, 3), np.float32)
     picture[0, 30:33, 110:113] = 1.0
-    points = np.array([[[(111 - 112) / 112, (31 - 112) / 112, 1.0], [0.0, 0.0, 0.0]]], np.float32)
+    points = np.array([[[(111.5 - 112) / 112, (31.5 - 112) / 112, 1.0], [0.0, 0.0, 0.0]]], np.float32)
     batch = {"image": picture, "landmarks_mp": points, "landmarks68": points}
     batch = {name: tf.constant(value) for name, value in batch.items()}
     images, moved, moved68 = loaded("geometry").tilted(batch, 30)
     x, y = moved[0, 0, :2] * 112 + 112
     rows, columns = np.indices(images.shape[1:3])
     weight = images[0, ..., 0]
-    assert (weight * columns).sum() / weight.sum() == pytest.approx(x, abs=0.1)
-    assert (weight * rows).sum() / weight.sum() == pytest.approx(y, abs=0.1)
+    assert (weight * (columns + 0.5)).sum() / weight.sum() == pytest.approx(x, abs=0.1)  # from the edge
+    assert (weight * (rows + 0.5)).sum() / weight.sum() == pytest.approx(y, abs=0.1)
     assert x < 100  # counter-clockwise
     np.testing.assert_array_equal(moved, moved68)
     np.testing.assert_array_equal(moved[0, 1], 0)  # unknown points stay unknown
@@ -261,22 +261,25 @@ def test_the_blendshape_networks_must_be_the_known_ones(tmp_path: Path) -> None:
     assert peer.READ.max() == peer.N_POINTS - 1
 
 
-def test_points_of_a_turned_crop_come_back_in_its_pixels() -> None:
-    """A network that finds coloured spots stands in for MediaPipe's: the turned look must say the same places."""
+def test_the_second_look_at_a_turned_crop_is_upright_and_close() -> None:
+    """A network that finds coloured spots stands in for MediaPipe's."""
     peer = loaded("peers/mediapipe_blendshapes")
     looking = peer.Blendshapes.__new__(peer.Blendshapes)
+    looking.landmark_network = None
     image = np.zeros((224, 224, 3), np.uint8)
     marks = {0: (150, 80), peer.EYE_CORNERS[0]: (70, 95), peer.EYE_CORNERS[1]: (160, 125), 7: (110, 180)}
     colours = np.array([[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]])
     for colour, (x, y) in zip(colours.tolist(), marks.values(), strict=True):
         cv2.circle(image, (x, y), 4, colour, -1)
+    looks: list[np.ndarray] = []
 
-    def spots(which: int, values: np.ndarray, size: int) -> np.ndarray:
-        assert (which, size) == (0, 3 * peer.N_POINTS)
+    def spots(_network: object, values: np.ndarray, size: int) -> np.ndarray:
+        assert size == 3 * peer.N_POINTS
         places = []
         for colour in colours:
             rows, columns = np.nonzero(((values > 0.4) == (colour > 0)).all(-1))
             places.append((columns.mean(), rows.mean(), 0.0))
+        looks.append(np.array(places)[:, :2])
         points = np.tile(places[0], (peer.N_POINTS, 1))
         points[list(marks)] = places
         return points.ravel()
@@ -284,3 +287,20 @@ def test_points_of_a_turned_crop_come_back_in_its_pixels() -> None:
     looking._run = spots
     found = looking.points(image)[list(marks)]
     np.testing.assert_allclose(found, list(marks.values()), atol=1.0)
+    first, second = looks
+    np.testing.assert_allclose(first, np.array(list(marks.values())) * 256 / 224, atol=1.0)
+    (right_x, right_y), (left_x, left_y) = second[1:3]
+    assert right_y == pytest.approx(left_y, abs=1.0)
+    box = np.ptp(np.array(list(marks.values())), axis=0).max()
+    assert left_x - right_x == pytest.approx(np.hypot(90, 30) * 256 / (peer.ROOM * box), abs=2.0)
+
+
+def test_blendshapes_need_faces_and_axes_of_their_name(tmp_path: Path) -> None:
+    geometry = loaded("geometry")
+    with pytest.raises(UserError, match="--faces 0"):
+        geometry.blendshape_peer(tmp_path, ["mouthSmileLeft"], 0)
+    with pytest.raises(UserError, match="no expression axis"):
+        geometry.blendshape_peer(tmp_path, ["exp0", "exp1"], 5)
+    nothing = np.zeros((3, 1))
+    line = geometry.beside_blendshapes(["mouthSmileLeft"], np.array([False]), nothing[0], np.zeros((3, 52)), nothing)
+    assert line.endswith("none of the visible axes is among them")

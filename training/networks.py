@@ -151,18 +151,19 @@ class Reconstruction:
         """What :meth:`with_expression` starts from; the mobile expression encoder, which it runs, is not run here."""
         if self.family == "resnet50":
             return self.coarse(images)
-        pose, shape = (self._run(name, images, ()) for name in ("pose_encoder", "shape_encoder"))
-        return mobile_codes(pose, shape, self._at_rest(tf.shape(images)[0]))
+        rest = self.blank(images)
+        return mobile_codes(
+            *self._pose_and_shape(images), {"exp": rest.exp, "jaw": rest.pose[:, 3:], "eyelid": rest.eyelid}
+        )
 
-    def unseen(self, count: int | tf.Tensor) -> Codes:
-        """Zeros in place of :meth:`without_expression`, for terms that ask for expressions only."""
-        widths = self.sizes | {"global": 3}
-        zeros = {name: tf.zeros((count, width)) for name, width in widths.items()}
-        return mobile_codes(zeros, zeros, self._at_rest(count))
+    def blank(self, images: tf.Tensor) -> Codes:
+        """Codes of zeros, as many as there are pictures."""
+        count = tf.shape(images)[0]
+        zeros = {name: tf.zeros((count, width)) for name, width in self.sizes.items()}
+        return Codes(**zeros | {"light": tf.zeros((count, 9, 3))})
 
-    def _at_rest(self, count: int | tf.Tensor) -> dict[str, tf.Tensor]:
-        widths = {"exp": self.n_exp, "eyelid": 2, "jaw": 3}
-        return {name: tf.zeros((count, width)) for name, width in widths.items()}
+    def _pose_and_shape(self, images: tf.Tensor, learning: Collection[str] = ()) -> tuple[Any, Any]:
+        return self._run("pose_encoder", images, learning), self._run("shape_encoder", images, learning)
 
     def coarse_encoded(self, images: tf.Tensor, learning: Collection[str] = ()) -> Encoded:
         """As :meth:`coarse`, with the features of the mobile trunk."""
@@ -183,7 +184,7 @@ class Reconstruction:
             pose = seen if "cam" in seen else self._run("pose_encoder", images, learning)
             codes, features = mobile_codes(pose, seen, seen), seen["features"]
         else:
-            pose, shape = (self._run(name, images, learning) for name in ("pose_encoder", "shape_encoder"))
+            pose, shape = self._pose_and_shape(images, learning)
             expression = self._featured(images, learning)
             codes, features = mobile_codes(pose, shape, expression), expression["features"]
         return Encoded(codes if self.eyelids else codes.replace(eyelid=None), features)

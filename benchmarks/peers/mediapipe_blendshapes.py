@@ -1,7 +1,8 @@
 """MediaPipe's blendshapes of a face crop, by the two networks of its Face Landmarker.
 
 ``face_landmarks_detector.tflite`` and ``face_blendshapes.tflite`` are two of the files in the zip archive
-``face_landmarker.task`` (float16, version 1), which MediaPipe publishes; other versions are refused.
+``face_landmarker.task`` (float16, version 1), which MediaPipe publishes; other versions are refused. Every crop counts:
+whether MediaPipe would find a face there is not asked.
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ def verified(folder: Path, name: str) -> bytes:
     return data
 
 
+def _interpreter(data: bytes) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise UserError("ai-edge-litert is not installed; pip install 'emoca-tf[train]'") from error
+    network = Interpreter(model_content=data, num_threads=1)
+    network.allocate_tensors()
+    return network
+
+
 class Blendshapes:
     """Crops to blendshapes, see the module.
 
@@ -59,14 +70,10 @@ class Blendshapes:
     """
 
     def __init__(self, folder: Path) -> None:
-        from ai_edge_litert.interpreter import Interpreter
+        files = [verified(folder, name) for name in FILES]
+        self.landmark_network, self.blendshape_network = (_interpreter(data) for data in files)
 
-        self.networks = [Interpreter(model_content=verified(folder, name), num_threads=1) for name in FILES]
-        for network in self.networks:
-            network.allocate_tensors()
-
-    def _run(self, which: int, values: np.ndarray, size: int) -> np.ndarray:
-        network: Any = self.networks[which]
+    def _run(self, network: Any, values: np.ndarray, size: int) -> np.ndarray:
         network.set_tensor(network.get_input_details()[0]["index"], values[None].astype(np.float32))
         network.invoke()
         found = (network.get_tensor(one["index"]) for one in network.get_output_details())
@@ -75,7 +82,8 @@ class Blendshapes:
     def points(self, image: np.ndarray) -> np.ndarray:
         """``[H, W, 3]`` uint8 RGB crop of a face -> ``[478, 2]`` pixels of it.
 
-        As in MediaPipe the network looks twice: at the crop, and at the square around what it found there, upright.
+        The network looks twice: at the crop, and at the upright square around what it found there, as MediaPipe looks
+        at the next frame of a video.
         """
         height, width = image.shape[:2]
         first = self._seen(image, np.array([width, height]) / 2, max(width, height), 0.0)
@@ -89,10 +97,10 @@ class Blendshapes:
         linear = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         matrix = np.column_stack([linear, SIDE / 2 - linear @ centre])
         seen = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        points = self._run(0, seen / np.float32(255), 3 * N_POINTS).reshape(N_POINTS, 3)[:, :2]
+        points = self._run(self.landmark_network, seen / np.float32(255), 3 * N_POINTS).reshape(N_POINTS, 3)[:, :2]
         pixels: np.ndarray = (points - matrix[:, 2]) @ np.linalg.inv(linear).T
         return pixels
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """``[H, W, 3]`` uint8 RGB crop of a face -> ``[52]``, 0..1, in MediaPipe's order."""
-        return self._run(1, self.points(image)[READ], 52)
+        return self._run(self.blendshape_network, self.points(image)[READ], 52)

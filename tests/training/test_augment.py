@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -77,6 +78,17 @@ def test_colour_changes_brightness_within_bounds(picture):
     assert 0.75 < min(means) < 0.97 < 1.03 < max(means) < 1.25
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_colour_keeps_grey_and_is_the_plain_formula_to_a_level(picture, seed):
+    grey = augment.grey(picture)
+    assert np.ptp(augment.colour(grey, 0.25, rng(seed)), axis=2).max() == 0
+    brightness, contrast, saturation = 1 + rng(seed).uniform(-0.25, 0.25, 3)
+    flat = picture @ np.array([0.299, 0.587, 0.114])
+    value = flat[..., None] + (picture - flat[..., None]) * saturation
+    value = (value - value.mean()) * contrast + value.mean() * brightness
+    np.testing.assert_allclose(augment.colour(picture, 0.25, rng(seed)), value.clip(0, 255), atol=1.2)
+
+
 def test_one_of_release_uses_all_five_and_nothing_else(picture):
     results = [augment.one_of_release(picture, augment.COARSE, rng(k)) for k in range(60)]
     untouched = sum(np.array_equal(result, picture) for result in results)
@@ -105,6 +117,33 @@ def test_landmarks_and_mask_follow_the_picture(seed, flip):
     assert (row["image"][at[inside, 1], at[inside, 0]] > 0.5).all()
     shown = row["mask"][..., 0] > 0
     assert 0.9 < shown.sum() / (61**2 * (area_scale(marks, row, order) ** 2)) < 1.1 or touches_border(shown)
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_landmarks_stay_on_the_picture_to_a_tenth_of_a_pixel(seed, flip):
+    """Wherever a spot is moved, its landmark is moved; a pixel's centre is half a pixel from its edge."""
+    image = np.zeros((224, 224, 3), np.uint8)
+    cv2.circle(image, (95, 130), 6, (255, 255, 255), -1)
+    marks = np.concatenate([FACE, np.ones((478, 1))], 1).astype(np.float32)
+    marks[:, :2] = 95.5, 130.5
+    options = Augmentation(scale=(0.8, 1.2), rotation=15.0, translation=0.1, flip=flip)
+    row = finish(
+        {"image": image, "landmarks": marks, "mask": image[..., 0], "framed": np.array(True)}, options, rng(seed)
+    )
+    weight = row["image"][..., 0]
+    rows, columns = np.indices(weight.shape)
+    spot = [(weight * (at + 0.5)).sum() / weight.sum() for at in (columns, rows)]
+    np.testing.assert_allclose(row["landmarks_mp"][0, :2] * 112 + 112, spot, atol=0.1)
+
+
+def test_the_mask_of_a_mirrored_face_is_the_mirrored_mask():
+    marks = np.concatenate([FACE, np.ones((478, 1))], 1).astype(np.float32)
+    example = {"image": np.zeros((224, 224, 3), np.uint8), "landmarks": marks, "framed": np.array(True)}
+    plain, mirrored = (finish(example, Augmentation(flip=flip), rng())["mask"][..., 0] for flip in (0.0, 1.0))
+    columns = np.arange(224)
+    centre, other = ((mask * columns).sum() / mask.sum() for mask in (plain, mirrored))
+    assert centre + other == pytest.approx(223, abs=0.3)
 
 
 def area_scale(marks, row, order):
@@ -157,7 +196,7 @@ def test_a_mirrored_photograph_has_the_mirrored_landmarks():
     photo = data.astronaut()
     marks = detect_faces(photo)[0].landmarks
     mirrored = detect_faces(np.ascontiguousarray(photo[:, ::-1]))[0].landmarks[FLIP_478]
-    mirrored[:, 0] = photo.shape[1] - 1 - mirrored[:, 0]
+    mirrored[:, 0] = photo.shape[1] - mirrored[:, 0]  # counted from the edge
     error = np.linalg.norm(marks[:, :2] - mirrored[:, :2], axis=1) / np.ptp(marks[:, 0])
     assert error.mean() < 0.02
     assert error.max() < 0.05

@@ -24,11 +24,11 @@ from training.datasets.source import Labels
 from training.loop import Trainer
 from training.networks import Reconstruction, initialise, start_in_view
 from training.pictures import sheet
-from training.recipes import mobile_expression_moved
 from training.scene import Scene
 from training.stages.common import emotion_eye
 from training.stages.distances import Deformation
 from training.stages.emotion_terms import Classes, emotion_terms
+from training.stages.face_terms import EXPRESSION_TERMS, HEAD_TERMS, asks_for_heads
 
 MOBILE = Config(
     family="mobilenet_v3", emotion_network="none", batch_size=2, data_size=4, augment="none", balanced=False
@@ -135,28 +135,47 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("term", "asked"), [("", False), ("landmarks_mp", True), ("photometric", True)])
+def ran(stage: Any, batch: dict[str, tf.Tensor], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The encoders that a step runs, sorted."""
+    names: list[str] = []
+    usual = stage.encoders._outputs
+
+    def noted(model: Any, images: tf.Tensor, learning: bool) -> Any:
+        names.append(model.name)
+        return usual(model, images, learning)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage.encoders, "_outputs", noted)
+        stage.terms(batch, tf.constant(0, tf.int64), False)
+    return sorted(names)
+
+
+NO_TERMS = Weights(**dict.fromkeys(Weights.__dataclass_fields__, 0.0))
+EXPRESSION_ONLY = replace(NO_TERMS, **dict.fromkeys(set(EXPRESSION_TERMS) - {"hint", "posterior"}, 1.0))
+
+
+def test_every_weight_of_a_face_is_known_to_need_a_head_or_not() -> None:
+    """A new one that is in neither list would be learnt with the camera and the shape of nobody."""
+    fields = list(Weights.__dataclass_fields__)
+    assert {*EXPRESSION_TERMS, *HEAD_TERMS} == set(fields[: fields.index("detail_l1")])
+    assert not set(EXPRESSION_TERMS) & set(HEAD_TERMS)
+
+
 def test_frozen_encoders_run_only_where_a_term_asks_for_them(
-    term: str, asked: bool, batch: dict[str, tf.Tensor], monkeypatch: pytest.MonkeyPatch
+    batch: dict[str, tf.Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights = replace(mobile_expression_moved.config.weights, **({term: 1.0} if term else {}))
-    stage = stages.build(replace(MOBILE, stage="coarse", weights=weights))
-    run: list[str] = []
-    usual = stage.encoders._run
-
-    def noted(name: str, images: tf.Tensor, learning: Any) -> Any:
-        run.append(name)
-        return usual(name, images, learning)
-
-    monkeypatch.setattr(stage.encoders, "_run", noted)
-    terms = stage.terms(batch, tf.constant(0, tf.int64), False)
-    assert set(run) == ({"pose_encoder", "shape_encoder"} if asked else set())
-    run.clear()
-    stage.face.asks_for_heads = True
-    for name, whole in stage.terms(batch, tf.constant(0, tf.int64), False).items():
-        np.testing.assert_array_equal(terms[name].value, whole.value, name)
-    assert set(run) == {"pose_encoder", "shape_encoder"}
-    assert len(stage.pictures(batch)[0][1]) == 2
+    stage = stages.build(replace(MOBILE, stage="coarse", weights=EXPRESSION_ONLY))
+    assert ran(stage, batch, monkeypatch) == ["expression_encoder"]
+    few = stage.terms(batch, tf.constant(0, tf.int64), False)
+    assert len(stage.pictures(batch)[0][1]) == 2  # heads are shown all the same
+    for name in HEAD_TERMS:
+        assert asks_for_heads(replace(stage.config, weights=replace(EXPRESSION_ONLY, **{name: 1.0}))), name
+    stage.config = replace(stage.config, weights=replace(EXPRESSION_ONLY, landmarks=1.0))
+    assert ran(stage, batch, monkeypatch) == ["expression_encoder", "pose_encoder", "shape_encoder"]
+    whole = stage.terms(batch, tf.constant(0, tf.int64), False)
+    assert few.keys() == whole.keys()
+    for name, term in few.items():
+        np.testing.assert_allclose(term.value, whole[name].value, rtol=1e-6, err_msg=name)
 
 
 def test_readers_in_half_precision_give_terms_in_float32(batch: dict[str, tf.Tensor]) -> None:

@@ -61,7 +61,6 @@ class Augmentation:
     colour: float = 0.0
 
 
-_GREY = (0.299, 0.587, 0.114)  # red, green, blue of ITU-R BT.601
 NONE = Augmentation()
 COARSE = Augmentation(scale=(0.9, 1.1), rotation=10.0, translation=0.05, pixels=True)
 """EMOCA's coarse stage (spec 5.1)."""
@@ -176,14 +175,19 @@ def equalised(image: np.ndarray) -> np.ndarray:
     return np.clip(image * ratio[..., None], 0, 255).astype(np.uint8)
 
 
+_GREY = (0.299, 0.587, 0.114)  # red, green, blue of ITU-R BT.601
+_COLOUR_STEPS = 1024  # that cv2.transform rounds the coefficients of 8-bit pictures to
+
+
 def colour(image: np.ndarray, amount: float, rng: np.random.Generator) -> np.ndarray:
-    """Vary brightness, contrast and saturation by up to ``amount`` each."""
+    """Vary brightness, contrast and saturation by up to ``amount`` each; what is grey stays grey."""
     brightness, contrast, saturation = 1 + rng.uniform(-amount, amount, 3)
     # Towards the pixel's grey, then contrast about the picture's mean: together one affine map of a pixel's colour.
-    towards_grey = saturation * np.eye(3) + (1 - saturation) * np.array(_GREY)
+    towards_grey = saturation * np.eye(3) + (1 - saturation) * np.array([_GREY] * 3)
     mean = float(np.mean(towards_grey @ cv2.mean(image)[:3]))
-    matrix = np.column_stack([contrast * towards_grey, np.full(3, (brightness - contrast) * mean)])
-    return cv2.transform(image, matrix)
+    linear = np.round(_COLOUR_STEPS * contrast * towards_grey)
+    linear[range(3), range(3)] += np.round(_COLOUR_STEPS * contrast) - linear.sum(1)  # every row sums up to the same
+    return cv2.transform(image, np.column_stack([linear / _COLOUR_STEPS, np.full(3, (brightness - contrast) * mean)]))
 
 
 def one_of_release(image: np.ndarray, augment: Augmentation, rng: np.random.Generator) -> np.ndarray:

@@ -14,7 +14,9 @@ CODES = ("shape", "tex", "exp", "pose", "cam", "light", "neck_pose", "eye_pose")
 TAUGHT = ("teacher_exp", "teacher_jaw")
 """Codes that a teacher gives for photographs. ``NAME_mirrored`` is what a code is in the mirrored picture."""
 _FROM_EDGE = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-"""Pixels are counted by their centres, landmarks from the picture's edge: mirrored, x becomes 223 - x and 224 - x."""
+"""Pixels are counted by their centres, landmarks from the picture's edge: mirrored, x becomes 223 - x and 224 - x.
+
+Capture's crop (:class:`~emoca_tf.faces.crop.CropTransform`) makes no difference between the two."""
 _DARK = 4.0  # grey levels; a channel that is darker on average tells no ratio
 
 

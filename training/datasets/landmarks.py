@@ -62,7 +62,7 @@ def oval_mask(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     distance from brows to chin, about the hairline.
 
     Args:
-        landmarks: ``[478, 2+]`` or ``[68, 2+]`` pixels.
+        landmarks: ``[478, 2+]`` or ``[68, 2+]`` pixels, counted from the picture's edge.
         size: height and width.
 
     Returns:
@@ -75,5 +75,5 @@ def oval_mask(landmarks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         up = (points[17:27].mean(0) - points[8]) * 0.5
         outline = cv2.convexHull(np.concatenate([points, points[17:27] + up]))[:, 0]
     mask = np.zeros(size, np.uint8)
-    cv2.fillPoly(mask, [np.round(outline).astype(np.int32)], (255,))
+    cv2.fillPoly(mask, [np.round(outline - 0.5).astype(np.int32)], (255,))  # which counts by the pixels' centres
     return mask

@@ -84,7 +84,7 @@ class Source(Protocol):
         A *photograph* is returned uncropped (or with room around the face); the pipeline crops and augments it::
 
             image         [H, W, 3] uint8 RGB
-            landmarks     [478, 3] float32 pixels (x, y, validity 0/1); optional
+            landmarks     [478, 3] float32 pixels from the picture's edge (x, y, validity 0/1); optional
             landmarks68   [68, 3] float32 pixels (x, y, visibility 0/1); optional, else made from the 478
             box           [4] float32 left, top, right, bottom pixels; optional, used where there are no landmarks
             mask          [H, W] uint8, 0 or 255, the face skin; optional, else the face oval of the landmarks

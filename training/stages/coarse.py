@@ -20,7 +20,7 @@ from training.scene import Scene
 from training.stages import common
 from training.stages.base import Batch, Stage, Term
 from training.stages.distances import correlation
-from training.stages.face_terms import FaceTerms
+from training.stages.face_terms import FaceTerms, asks_for_heads
 
 
 class Coarse(Stage):
@@ -39,21 +39,24 @@ class Coarse(Stage):
         self.encoders.clone_trunk(self.loaded)
 
     def codes(self, batch: Batch, learning: bool, whole: bool = True) -> Encoded:
-        """Codes with the learnt expression in place, nothing else with a gradient; not ``whole``: nothing else at all.
+        """Codes with the learnt expression in place, nothing else with a gradient.
 
-        The frozen networks cost a third of a step in which nobody asks for what they say.
+        Args:
+            batch: the pictures; with ``coarse_codes=truth`` the true codes, too.
+            learning: training mode of what is learnt.
+            whole: run the frozen networks, too, which take a third of a step; else all but the expression is 0.
         """
         if self.config.coarse_codes == "truth":
             coarse = common.true_codes(batch, "coarse_codes=truth")
-        elif whole or self.config.family == "resnet50":
+        elif whole:
             coarse = self.encoders.without_expression(batch["image"])
         else:
-            coarse = self.encoders.unseen(tf.shape(batch["image"])[0])
+            coarse = self.encoders.blank(batch["image"])
         coarse = Codes(**{name: tf.stop_gradient(value) for name, value in coarse.to_dict().items()})
         return self.encoders.with_expression_encoded(coarse, batch["image"], self.learning if learning else ())
 
     def terms(self, batch: Batch, step: tf.Tensor, learning: bool) -> Mapping[str, Term]:
-        codes, features = self.codes(batch, learning, self.face.asks_for_heads)
+        codes, features = self.codes(batch, learning, asks_for_heads(self.config))
         return self.face.terms(batch, codes, features, learning) | expression_metric(batch, codes)
 
     def pictures(self, batch: Batch) -> list[tuple[str, np.ndarray]]:

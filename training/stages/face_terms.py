@@ -25,11 +25,14 @@ from training.stages.distances import Deformation
 
 Seen = tuple[tf.Tensor, tf.Tensor]  # features and probabilities that the emotion network has of the photo
 TRUNK_FEATURES = {"mobilenet_v3": LARGE[-1][0][0], "separable": FEATURES}
+EXPRESSION_TERMS = ("exp_reg", "codes", "deformation", "taught", "labels", "posterior", "points", "hint")
+"""Weights of terms that, in the coarse stage, look at expression, jaw and the features of the trunk only."""
 HEAD_TERMS = (
-    "landmarks", "landmarks_mp", "landmarks_ocular", "eye_closure", "mouth_closure", "lip_corner", "eye_closure_mp",
-    "mouth_closure_mp", "lip_corner_mp", "shape_reg", "tex_reg", "light_reg",
+    "emotion", "photometric", "identity", "landmarks", "landmarks_mp", "landmarks_ocular", "eye_closure",
+    "mouth_closure", "lip_corner", "eye_closure_mp", "mouth_closure_mp", "lip_corner_mp", "shape_reg", "tex_reg",
+    "light_reg",
 )  # fmt: skip
-"""Terms, beside those of pictures, that need more than the expression: a posed head, or its other codes."""
+"""Weights of the others: they need a posed head, or its other codes."""
 
 
 class FaceTerms:
@@ -40,17 +43,12 @@ class FaceTerms:
     Args:
         config: weights of the terms, masks, background, fixed networks.
         scene: head and renderer.
-
-    Attributes:
-        draws: some term compares pictures.
-        asks_for_heads: some term looks at more than expression, jaw and the expression encoder's features.
     """
 
     def __init__(self, config: Config, scene: Scene) -> None:
         self.config, self.scene = config, scene
         w = config.weights
         self.draws = bool(w.emotion or w.photometric or w.identity)
-        self.asks_for_heads = self.draws or any(getattr(w, name) for name in HEAD_TERMS)
         self.emotion = common.emotion_eye(config) if w.emotion or w.hint or w.posterior else None
         self.deformation = Deformation(scene.model)
         self.readers = readers(config, scene.model, self.emotion.width if self.emotion else 0)
@@ -195,6 +193,11 @@ class FaceTerms:
             seen = [self.emotion.probabilities(picture).numpy() for picture in pictures]
             columns.append(("emotion: input blue, render orange", emotion_bars(*seen)))
         return columns
+
+
+def asks_for_heads(config: Config) -> bool:
+    """Whether the coarse stage must run its frozen networks: for a term, or for the jaw that ResNet50's have."""
+    return config.family == "resnet50" or any(getattr(config.weights, name) for name in HEAD_TERMS)
 
 
 def known_groups(config: Config) -> tuple[str, ...]:
