@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 4 of 9: EMOCA's coarse stage; the rendered face must feel like the photo.
+"""The embedded phone-sized encoders, step 4 of 10: EMOCA's coarse stage; the rendered face must feel like the photo.
 
 Command: python training/train.py mobile --set init=runs/mobile_expression --out runs/mobile
          python -m training.export_preset runs/mobile_expression --gain 1.25 -o runs/start.npz

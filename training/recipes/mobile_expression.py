@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 3 of 9: the expression encoder alone, on a trunk of its own.
+"""The embedded phone-sized encoders, step 3 of 10: the expression encoder alone, on a trunk of its own.
 
 Command: python training/train.py mobile_expression --set init=runs/mobile_more3 --out runs/mobile_expression
 Until here one trunk served all three encoders. From here on this one knows expressions only: the true ones of renders

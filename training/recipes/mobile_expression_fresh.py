@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 6 of 9: the expression encoder on renders that it has not seen.
+"""The embedded phone-sized encoders, step 6 of 10: the expression encoder on renders that it has not seen.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train4.npz --count 24000 --seed 3
          python training/train.py mobile_expression_fresh --out runs/mobile_expression_fresh

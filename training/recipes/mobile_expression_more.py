@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 5 of 9: the expression encoder once more, on renders above all.
+"""The embedded phone-sized encoders, step 5 of 10: the expression encoder once more, on renders above all.
 
 Command: python training/train.py mobile_expression_more --out runs/mobile_expression_more
 Six of ten pictures are renders now (four of eleven before), of all three sets, and their true expressions count twice

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 7 of 9: the expression encoder on new renders that are moved and mirrored.
+"""The embedded phone-sized encoders, step 7 of 10: the expression encoder on new renders that are moved and mirrored.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train5.npz --count 24000 --seed 4
          python -m training.datasets.rendered FACES/synthetic_train6.npz --count 24000 --seed 5 --free 0.1
@@ -6,7 +6,7 @@ Command: python -m training.datasets.rendered FACES/synthetic_train5.npz --count
          python training/train.py mobile_expression_moved --out runs/mobile_expression_moved
 Begins with the mean of step 6, its gain taken out, and the linear readers of its run. Every visit shows a render
 mirrored or not, and moved, so that it is not soon known by heart; fewer are blurred, and fewer of the second set show
-movements without a class. About 40 minutes on 2 cores. Next: mobile_moved.
+movements without a class. About 40 minutes on 2 cores. Next: mobile_expression_placed.
 """
 
 from dataclasses import replace

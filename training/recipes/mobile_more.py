@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 2 of 9: the same again on more renders, three times.
+"""The embedded phone-sized encoders, step 2 of 10: the same again on more renders, three times.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train3.npz --count 24000 --seed 2
          python training/train.py mobile_more --set init=runs/mobile_pretrain --out runs/mobile_more

@@ -1,4 +1,4 @@
-"""The embedded phone-sized encoders, step 1 of 9: what shows in a face.
+"""The embedded phone-sized encoders, step 1 of 10: what shows in a face.
 
 Command: python -m training.datasets.rendered FACES/synthetic_train.npz --count 24000
          python -m training.datasets.rendered FACES/synthetic_train2.npz --count 24000 --seed 1
