@@ -3,7 +3,7 @@
 Command: python training/train.py mobile_expression_placed --out runs/mobile_expression_placed
 As step 7, on its pictures, more of them renders; but MediaPipe's landmarks, which must be readable from the trunk's
 features, count ten times as much, the rate is twice as high, and wide layers learn at half of it (calm) instead of a
-tenth: those are the ones behind the maps that are laid out flat. Three quarters of an hour on 2 cores. Next:
+tenth: those are the ones behind the maps that are laid out flat. Fifty minutes on 2 cores. Next:
 mobile_moved.
 """
 

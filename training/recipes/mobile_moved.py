@@ -1,10 +1,10 @@
-"""The embedded phone-sized encoders, step 9 of 10: EMOCA's coarse stage again; the embedded expression is its end.
+"""The embedded phone-sized encoders, step 9 of 10: EMOCA's coarse stage again; the embedded expression is its best.
 
 Command: python training/train.py mobile_moved --out runs/mobile_moved
          python -m training.export_preset runs/mobile_moved --gain 1.25 -o runs/moved.npz
 As step 4, from the end of step 8, on step 8's pictures, with its weight of the landmarks in the features, its share of
-the rate for wide layers (calm), and twice step 4's weight of true expressions; 300 steps more. No mean is taken.
-Twenty minutes on 2 cores. Next: mobile_pose.
+the rate for wide layers (calm), and twice step 4's weight of true expressions; 300 steps more. No mean is taken, but
+the checkpoint with the lowest validation loss, of the run that ships step 600. Twenty minutes on 2 cores. Next: mobile_pose.
 """
 
 from dataclasses import replace
@@ -18,5 +18,6 @@ config = replace(
     data=mobile_expression_placed.config.data,
     calm=0.5,
     steps=1800,
+    validate_every=600,
     weights=replace(mobile.config.weights, codes=16.0, points=100.0),
 )
