@@ -4,7 +4,8 @@ Command: python training/train.py mobile_moved --out runs/mobile_moved
          python -m training.export_preset runs/mobile_moved --gain 1.25 -o runs/moved.npz
 As step 4, from the end of step 8, on step 8's pictures, with its weight of the landmarks in the features, its share of
 the rate for wide layers (calm), and twice step 4's weight of true expressions; 300 steps more. No mean is taken, but
-the checkpoint with the lowest validation loss, of the run that ships step 600. Twenty minutes on 2 cores. Next: mobile_pose.
+the checkpoint with the lowest validation loss, of the run that ships step 600. Twenty minutes on 2 cores. Next:
+mobile_pose.
 """
 
 from dataclasses import replace
