@@ -258,7 +258,7 @@ def test_the_blendshape_networks_must_be_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not the file of face_landmarker"):
         peer.Blendshapes(tmp_path)
     assert len(peer.READ) == 146
-    assert peer.READ.max() == peer.N_POINTS - 1
+    assert peer.READ.max() == peer.N_MEDIAPIPE - 1
 
 
 def test_the_second_look_at_a_turned_crop_is_upright_and_close() -> None:
@@ -274,13 +274,13 @@ def test_the_second_look_at_a_turned_crop_is_upright_and_close() -> None:
     looks: list[np.ndarray] = []
 
     def spots(_network: object, values: np.ndarray, size: int) -> np.ndarray:
-        assert size == 3 * peer.N_POINTS
+        assert size == 3 * peer.N_MEDIAPIPE
         places = []
         for colour in colours:
             rows, columns = np.nonzero(((values > 0.4) == (colour > 0)).all(-1))
             places.append((columns.mean(), rows.mean(), 0.0))
         looks.append(np.array(places)[:, :2])
-        points = np.tile(places[0], (peer.N_POINTS, 1))
+        points = np.tile(places[0], (peer.N_MEDIAPIPE, 1))
         points[list(marks)] = places
         return points.ravel()
 

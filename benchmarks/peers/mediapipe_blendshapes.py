@@ -16,12 +16,13 @@ import numpy as np
 
 from emoca_tf.errors import UserError
 from emoca_tf.faces.mediapipe_points import EYE_CORNERS
+from training.datasets.landmarks import N_MEDIAPIPE
 
 FILES = {
     "face_landmarks_detector.tflite": "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",
     "face_blendshapes.tflite": "4f36dded049db18d76048567439b2a7f58f1daabc00d78bfe8f3ad396a2d2082",
 }
-N_POINTS, SIDE = 478, 256
+SIDE = 256
 ROOM = 1.5  # side of what the landmark network sees over the larger side of the points' box
 _READ = """
 0 1 4 5 6 7 8 10 13 14 17 21 33 37 39 40 46 52 53 54 55 58 61 63 65 66 67 70 78 80 81 82 84 87 88 91 93 95 103 105 107
@@ -97,7 +98,9 @@ class Blendshapes:
         linear = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
         matrix = np.column_stack([linear, SIDE / 2 - linear @ centre])
         seen = cv2.warpAffine(image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        points = self._run(self.landmark_network, seen / np.float32(255), 3 * N_POINTS).reshape(N_POINTS, 3)[:, :2]
+        points = self._run(self.landmark_network, seen / np.float32(255), 3 * N_MEDIAPIPE).reshape(N_MEDIAPIPE, 3)[
+            :, :2
+        ]
         pixels: np.ndarray = (points - matrix[:, 2]) @ np.linalg.inv(linear).T
         return pixels
 

@@ -87,9 +87,8 @@ def _cropped(example: dict[str, np.ndarray], augment: Augmentation, rng: np.rand
                 moved[key] = moved[key][table]
     all_points = moved.get("landmarks")
     few = moved.get("landmarks68", None if all_points is None else points_of.landmarks68(all_points))
-    known = {
-        key: example[key] for key in (*CODES, *TAUGHT) if key in example
-    }  # NaN where unknown: in a mixture, or moved
+    # NaN where unknown: in a mixture, or moved.
+    known = {key: example[key] for key in (*CODES, *TAUGHT) if key in example}
     if mirrored:
         known |= {name: example[f"{name}_mirrored"] for name in known if f"{name}_mirrored" in example}
     return known | {
