@@ -14,6 +14,7 @@ from emoca_tf.flame.head import DEFAULT_HEAD_NAME, HeadModel
 
 CUT_NORMAL = np.array([0.0, 1.0, 0.35]) / np.hypot(1.0, 0.35)
 CUT_ABOVE_NECK = 0.01
+JAW = 2  # joint
 SAMPLES, SEED = 500, 7
 MORE_SAMPLES, MORE_SEED = 600, 8  # for the joint regressor alone
 
@@ -78,13 +79,14 @@ def build(wheel: Path) -> HeadModel:
     swung = (mean - joint_mean[2]) @ shapes.about_x(jaw).T + joint_mean[2] - mean
     weights = shapes.skinning(top, opened, swung, height)
     posedirs = shapes.correctives(source, top, mean, joint_mean, weights, jaw)
-    tables, mp_indices = landmarks.tables(mean, top.f, masks, np.concatenate([identity, expression], axis=2))
+    basis = np.concatenate([identity, expression], axis=2)
+    tables, mp_indices = landmarks.tables(mean, top.f, masks, basis, weights[:, JAW])
     masks = regions.refined(masks, source, top, mean, tables["mediapipe"], mp_indices)
     return HeadModel(
         name=DEFAULT_HEAD_NAME,
         v_template=mean.astype(np.float32),
         f=top.f.astype(np.int32),
-        shapedirs=np.concatenate([identity, expression], axis=2).astype(np.float32),
+        shapedirs=basis.astype(np.float32),
         n_shape=100,
         posedirs=posedirs.astype(np.float32),
         J_regressor=j_regressor.astype(np.float32),

@@ -1,8 +1,7 @@
 """Landmark conventions: MediaPipe's 478 points, the 68 points made from them, and what mirroring does to both.
 
-Left and right are the person's. The mirror table follows from MediaPipe's numbering: points 0..247 that are not on the
-midline are the right side, 248..467 the left side, in the same order (checked against the mesh's edges and against
-landmarks of a mirrored photograph in the tests).
+Left and right are the person's. The mirror table of the 478 is checked in the tests against the mesh's edges and against
+landmarks of a mirrored photograph.
 """
 
 from __future__ import annotations
@@ -11,25 +10,12 @@ import cv2
 import numpy as np
 
 from emoca_tf.faces.mediapipe_points import FACE_OVAL
-from emoca_tf.flame.default.landmarks import INNER, JAW
+from emoca_tf.flame.default.landmarks import FLIP_478, INNER, JAW, MIDLINE, N_MEDIAPIPE
 
-N_MEDIAPIPE = 478
-MIDLINE = (
-    *(0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200),
-)
-# Iris: centre, then the ring in MediaPipe's order, which runs the other way round in the other eye.
-_IRIS_PAIRS = ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477))
+__all__ = ["FLIP_68", "FLIP_478", "MAP_68", "MIDLINE", "N_MEDIAPIPE", "landmarks68", "oval_mask"]
 
 MAP_68 = np.array(JAW + INNER)
 """``[68]`` MediaPipe index of each iBUG-68 point (the widely used correspondence; the head's own tables use it too)."""
-
-
-def _flip_478() -> np.ndarray:
-    table = np.arange(N_MEDIAPIPE)
-    right = [i for i in range(248) if i not in MIDLINE]
-    for a, b in (*zip(right, range(248, 468), strict=True), *_IRIS_PAIRS):
-        table[a], table[b] = b, a
-    return table
 
 
 def _flip_68() -> np.ndarray:
@@ -44,8 +30,6 @@ def _flip_68() -> np.ndarray:
     return np.array(partners)
 
 
-FLIP_478 = _flip_478()
-"""``[478]`` which point takes a point's place in the mirrored picture."""
 FLIP_68 = _flip_68()
 """``[68]`` the same for the 68 points."""
 

@@ -22,6 +22,28 @@ INNER = (
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
     *(78, 82, 13, 312, 308, 317, 14, 87),
 )
+N_MEDIAPIPE = 478
+MIDLINE = (
+    *(0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200),
+)
+# Iris: centre, then the ring in MediaPipe's order, which runs the other way round in the other eye.
+_IRIS_PAIRS = ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477))
+
+
+def _flip_478() -> np.ndarray:
+    table = np.arange(N_MEDIAPIPE)
+    right = [i for i in range(248) if i not in MIDLINE]
+    for a, b in (*zip(right, range(248, 468), strict=True), *_IRIS_PAIRS):
+        table[a], table[b] = b, a
+    return table
+
+
+FLIP_478 = _flip_478()
+"""``[478]`` which of MediaPipe's points takes a point's place in the mirrored picture: points 0..247 that are not on
+the midline are the right side, 248..467 the left side, in the same order."""
+UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415)
+LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+"""MediaPipe's inner contours but for the corners: where closed lips touch, the nearest surface may be the other's."""
 
 
 @numba.njit
@@ -130,16 +152,29 @@ def _samples(mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], b
     return np.array(found)
 
 
+def _symmetric(place: np.ndarray) -> np.ndarray:
+    """Every point ``[478, 3]`` in the middle between its place and its partner's, mirrored: the detector leans.
+
+    Which points are partners is known by their numbers. The nearest to a mirrored point can be another: in a mouth's
+    corner they lie closer together than the detector leans.
+    """
+    return np.nanmean([place, place[FLIP_478] * [-1, 1, 1]], axis=0)
+
+
 def tables(
-    mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], basis: np.ndarray
+    mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], basis: np.ndarray, jaw: np.ndarray
 ) -> tuple[dict[str, LandmarkTable], np.ndarray]:
-    """All landmark tables of the head and the MediaPipe index of each row of ``mediapipe``."""
+    """All landmark tables of the head and the MediaPipe index of each row of ``mediapipe``.
+
+    Args:
+        mean: ``[V, 3]`` the head at rest, its mouth closed.
+        f: ``[F, 3]`` triangles.
+        masks: regions by name.
+        basis: ``[V, 3, K]`` identities first.
+        jaw: ``[V]`` how far each vertex goes with the jaw, 0..1.
+    """
     samples = _samples(mean, f, masks, basis)
-    place = np.nanmedian(samples, axis=0)
-    mirrored = place * [-1, 1, 1]
-    partner = np.array([int(np.nanargmin(((place - m) ** 2).sum(1))) for m in mirrored])
-    mutual = partner[partner] == np.arange(len(place))
-    place[mutual] = 0.5 * (place[mutual] + mirrored[partner[mutual]])
+    place = _symmetric(np.nanmedian(samples, axis=0))
     eyes = np.isin(f[:, 0], masks["eyeballs"])
     inside = np.isin(f[:, 0], np.concatenate([masks["teeth"], masks["tongue"]]))
     normal = np.cross(mean[f[:, 1]] - mean[f[:, 0]], mean[f[:, 2]] - mean[f[:, 0]])
@@ -149,6 +184,10 @@ def tables(
     iris = np.flatnonzero(known >= 468)
     eye_table = on_surface(place[known[iris]], mean, f, np.flatnonzero(eyes))
     table.faces_idx[iris], table.bary_coords[iris] = eye_table.faces_idx, eye_table.bary_coords
+    for lip, rows in ((UPPER_LIP, (jaw[f] < 0.5).all(1)), (LOWER_LIP, (jaw[f] > 0.5).all(1))):
+        at = np.flatnonzero(np.isin(known, lip))
+        lip_table = on_surface(place[known[at]], mean, f, np.intersect1d(skin, np.flatnonzero(rows)))
+        table.faces_idx[at], table.bary_coords[at] = lip_table.faces_idx, lip_table.bary_coords
     row = {int(k): n for n, k in enumerate(known)}
 
     def pick(indices: tuple[int, ...]) -> LandmarkTable:
