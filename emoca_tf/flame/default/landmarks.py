@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numba
 import numpy as np
@@ -11,7 +11,7 @@ from trimesh.triangles import closest_point, points_to_barycentric
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import LandmarkTable
 
-SIZE = 512
+SIZE, FINE = 512, 4096
 SCALE = 1500.0  # pixels per metre
 # iBUG-68 points by MediaPipe index (the widely used correspondence).
 JAW = (127, 234, 93, 132, 58, 136, 150, 176, 152, 400, 379, 365, 288, 361, 323, 454, 356)
@@ -43,7 +43,11 @@ FLIP_478 = _flip_478()
 the midline are the right side, 248..467 the left side, in the same order."""
 UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415)
 LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
-"""MediaPipe's inner contours but for the corners: where closed lips touch, the nearest surface may be the other's."""
+"""MediaPipe's inner contours but for the corners; on a closed mouth the detector cannot tell one lip from the other."""
+IRISES = (468, 473)
+"""Middle of the right and the left iris; the four points after each lie on its border."""
+IRIS = 0.90
+"""Cosine of the angle from an eyeball's axis at which its iris ends."""
 
 
 @numba.njit
@@ -85,7 +89,7 @@ def paint(vertices: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
         rows = masks[side]
         eye = vertices[rows] - vertices[rows].mean(0)
         eye /= np.linalg.norm(eye, axis=1, keepdims=True)
-        colour[rows] = np.where(eye[:, 2:] > 0.90, (0.13, 0.09, 0.07), (0.93, 0.92, 0.9))
+        colour[rows] = np.where(eye[:, 2:] > IRIS, (0.13, 0.09, 0.07), (0.93, 0.92, 0.9))
     return colour
 
 
@@ -141,8 +145,8 @@ def _samples(mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], b
                 faces = mesh.process(picture).multi_face_landmarks
                 if not faces:
                     continue
-                at = np.array([[p.x, p.y] for p in faces[0].landmark]) * SIZE
-                px, py = np.clip(np.rint(at).astype(int), 0, SIZE - 1).T
+                at = np.array([[p.x, p.y] for p in faces[0].landmark]) * SIZE  # from the picture's edge
+                px, py = np.clip(np.floor(at).astype(int), 0, SIZE - 1).T
                 tri = ids[py, px]
                 places = (mean[f[tri]] * weights[py, px][:, :, None]).sum(1)
                 places[tri < 0] = np.nan
@@ -181,14 +185,21 @@ def tables(
     skin = np.flatnonzero(~eyes & ~inside & (normal[:, 2] > -0.3 * np.linalg.norm(normal, axis=1)))
     known = np.flatnonzero(np.isfinite(place).all(1))
     table = on_surface(place[known], mean, f, skin)
-    iris = np.flatnonzero(known >= 468)
-    eye_table = on_surface(place[known[iris]], mean, f, np.flatnonzero(eyes))
-    table.faces_idx[iris], table.bary_coords[iris] = eye_table.faces_idx, eye_table.bary_coords
-    for lip, rows in ((UPPER_LIP, (jaw[f] < 0.5).all(1)), (LOWER_LIP, (jaw[f] > 0.5).all(1))):
-        at = np.flatnonzero(np.isin(known, lip))
-        lip_table = on_surface(place[known[at]], mean, f, np.intersect1d(skin, np.flatnonzero(rows)))
-        table.faces_idx[at], table.bary_coords[at] = lip_table.faces_idx, lip_table.bary_coords
     row = {int(k): n for n, k in enumerate(known)}
+
+    def replace(numbers: Sequence[int], points: np.ndarray, rows: np.ndarray) -> None:
+        at = [row[number] for number in numbers]
+        better = on_surface(points, mean, f, rows)
+        table.faces_idx[at], table.bary_coords[at] = better.faces_idx, better.bary_coords
+
+    for first, side in zip(IRISES, ("right_eyeball", "left_eyeball"), strict=True):
+        numbers = list(range(first, first + 5))
+        replace(numbers, iris_points(place[numbers], mean[masks[side]]), np.flatnonzero(eyes))
+    lips = np.isin(f, masks["lips"]).all(1)
+    for numbers, rows, lowest in ((UPPER_LIP, lips & (jaw[f] < 0.5).all(1), True),
+                                  (LOWER_LIP, lips & (jaw[f] > 0.5).all(1), False)):  # fmt: skip
+        points = edge(mean, f, rows, place[list(numbers), 0], lowest)
+        replace(numbers, points, np.flatnonzero(rows))
 
     def pick(indices: tuple[int, ...]) -> LandmarkTable:
         rows = [row[i] for i in indices]
@@ -197,6 +208,43 @@ def tables(
     out = {"static": pick(INNER), "full": pick(JAW + INNER), "mediapipe": table}
     out["dynamic"] = _contour(mean, f, masks, pick(JAW))
     return out, known.astype(np.int32)
+
+
+def edge(vertices: np.ndarray, f: np.ndarray, rows: np.ndarray, across: np.ndarray, lowest: bool) -> np.ndarray:
+    """Where a surface that is seen from the front ends.
+
+    Args:
+        vertices: ``[V, 3]`` of the head.
+        f: ``[F, 3]`` triangles.
+        rows: ``[F]`` which of them the surface is.
+        across: ``[K]`` x of the places that are looked for.
+        lowest: the lower end is meant, not the upper one.
+
+    Returns:
+        ``[K, 3]``.
+    """
+    _, ids, weights, _ = render(vertices, f, np.zeros_like(vertices), size=FINE)
+    found = []
+    for x in across:
+        column = round(x * SCALE * FINE / SIZE + FINE / 2)
+        seen = np.flatnonzero((ids[:, column] >= 0) & rows[ids[:, column]])
+        at = seen[-1 if lowest else 0]
+        found.append(weights[at, column] @ vertices[f[ids[at, column]]])
+    return np.array(found)
+
+
+def iris_points(found: np.ndarray, eyeball: np.ndarray) -> np.ndarray:
+    """``[5, 3]`` middle and border of an iris that looks ahead: the detector's directions, the painted middle and size.
+
+    Args:
+        found: ``[5, 3]`` where the detector sees them, the middle first.
+        eyeball: ``[N, 3]`` its vertices.
+    """
+    middle = eyeball.mean(0)
+    radius = float(np.linalg.norm(eyeball - middle, axis=1).max())
+    towards = (found[1:] - found[0]) * [1, 1, 0]
+    towards *= np.sqrt(1 - IRIS**2) / np.linalg.norm(towards, axis=1, keepdims=True)
+    return middle + radius * np.vstack([[0, 0, 1], towards + np.array([0, 0, IRIS])])
 
 
 def _contour(mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], jaw: LandmarkTable) -> LandmarkTable:
