@@ -131,6 +131,9 @@ def test_landmarks_mirror_each_other(head: HeadModel) -> None:
     for name, flip in (("mediapipe", FLIP_478), ("full", FLIP_68)):
         where = points(head, name)
         assert np.linalg.norm(where[flip] * [-1, 1, 1] - where, axis=1).max() < 6e-4, name
+    contour = points(head, "dynamic")
+    apart = np.linalg.norm(contour[40:, ::-1] * [-1, 1, 1] - contour[1:40], axis=2)
+    assert apart.max() < 2e-3  # the mesh itself is not quite symmetric
 
 
 def test_lips_carry_their_own_landmarks(head: HeadModel) -> None:

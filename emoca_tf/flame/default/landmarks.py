@@ -248,14 +248,17 @@ def iris_points(found: np.ndarray, eyeball: np.ndarray) -> np.ndarray:
 
 
 def _contour(mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], jaw: LandmarkTable) -> LandmarkTable:
-    """``79 x 17``: the near side keeps the jaw line, the far side slides to the silhouette of the face."""
+    """``79 x 17``: the near side keeps the jaw line, the far side slides to the silhouette of the face.
+
+    Yaw 0 to 39 degrees, then -1 to -39: the mirror images of the former.
+    """
     static = (mean[f[jaw.faces_idx]] * jaw.bary_coords[:, :, None]).sum(1)
     face = np.zeros(len(mean), bool)
     face[masks["face"]] = True
     rows = np.flatnonzero(face[f].all(1))
     centres = mean[f[rows]].mean(1)
-    faces, bary = [], []
-    for yaw in np.radians([*range(40), *range(-1, -40, -1)]):
+    turned = []
+    for yaw in np.radians(range(40)):
         points = static.copy()
         for i in range(17):
             far = (i - 8) * yaw > 0
@@ -268,7 +271,7 @@ def _contour(mean: np.ndarray, f: np.ndarray, masks: Mapping[str, np.ndarray], j
             best = np.where(band, across, -9).argmax()
             if across[best] > limit and band[best]:
                 points[i] = centres[best]
-        found = on_surface(points, mean, f, rows)
-        faces.append(found.faces_idx)
-        bary.append(found.bary_coords)
-    return LandmarkTable(np.array(faces), np.array(bary))
+        turned.append(points)
+    turned += [points[::-1] * [-1, 1, 1] for points in turned[1:]]
+    found = [on_surface(points, mean, f, rows) for points in turned]
+    return LandmarkTable(np.array([t.faces_idx for t in found]), np.array([t.bary_coords for t in found]))
