@@ -73,7 +73,7 @@ def open_source(spec: str, config: Config, seed: int) -> Source:
     expression; with ``teacher=blendshapes-alone`` the labels say nothing.
 
     Raises:
-        UserError: unknown kind (the nearest is suggested), or the reader's complaint.
+        UserError: unknown kind (the nearest is suggested), the reader's complaint, or renders of another head.
     """
     kind, _, rest = spec.partition(":")
     path, *settings = rest.split(",")
@@ -97,6 +97,11 @@ def open_source(spec: str, config: Config, seed: int) -> Source:
         path = ""
     teacher, known = options.pop("teacher", None), options.pop("known", None)
     source = catalog.open_source(kind, path or None, **options)
+    if kind == "rendered" and getattr(source, "head", "") != HeadModel.load(config.head).sha256():
+        raise UserError(
+            f"{path} shows another head or an older one, whose landmarks or codes differ; render it anew: "
+            "python -m training.datasets.rendered"
+        )
     if known is not None:
         if known != "expression":
             raise UserError(f"data {spec}: known=expression is all that there is; received {known!r}")

@@ -104,6 +104,17 @@ def test_as_an_option_of_the_data(faces, tmp_path):
         open_source(f"rendered:{path},known=pose", Config(), 0)
 
 
+def test_renders_of_another_head_are_refused(faces, tmp_path):
+    """Their landmarks lie elsewhere, and nothing else would tell."""
+    path = tmp_path / "faces.npz"
+    render(faces, 2, path)
+    stored = dict(np.load(path))
+    for other in ({}, {"head": np.array(["0" * 64])}):
+        np.savez(path, **{name: value for name, value in stored.items() if name != "head"} | other)
+        with pytest.raises(UserError, match="shows another head or an older one"):
+            open_source(f"rendered:{path}", Config(), 0)
+
+
 def test_beside_photographs_with_a_teacher(faces):
     photographs = Taught(Numbers(4), np.full((4, len(BLENDSHAPES)), 0.5, np.float32), HEAD)
     both = Mixture([Movable(faces, HEAD), photographs], [1, 1])

@@ -1,6 +1,6 @@
 """Landmark conventions: MediaPipe's 478 points, the 68 points made from them, and what mirroring does to both.
 
-Left and right are the person's. The mirror table of the 478 is checked in the tests against the mesh's edges and against
+Left and right are the person's. The tests check the mirror table of the 478 against the mesh's edges and against
 landmarks of a mirrored photograph.
 """
 

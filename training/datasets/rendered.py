@@ -23,15 +23,15 @@ from emoca_tf.faces.crop import CROP_SIZE
 from training.datasets.crops import CODES
 from training.datasets.packed import map_npz
 from training.datasets.shards import write_shard
-from training.datasets.source import Labels, Source, checked_labels
+from training.datasets.source import Labels, checked_labels
 from training.datasets.synthetic import Synthetic
 
 JPEG_QUALITY = 95
 _LABELS = ("expression", "valence", "arousal")
 
 
-def render(source: Source, count: int, out: Path, workers: int = 2) -> None:
-    """Write the first ``count`` examples of a source of finished crops with their truth.
+def render(source: Synthetic, count: int, out: Path, workers: int = 2) -> None:
+    """Write the first ``count`` examples of a source of finished crops with their truth, and the hash of its head.
 
     Args:
         source: gives finished crops; random numbers of an example depend on its index.
@@ -52,6 +52,7 @@ def render(source: Source, count: int, out: Path, workers: int = 2) -> None:
     arrays |= {"jpeg": np.concatenate(jpegs), "offset": np.cumsum([0, *map(len, jpegs)])}
     arrays |= {name: getattr(source.labels, name)[:count] for name in _LABELS}
     arrays["id"] = np.array([source.ids[index] for index in range(count)])
+    arrays["head"] = np.array([source.head.sha256()])
     if source.persons is not None:
         arrays["person"] = np.asarray(source.persons)[:count]
     write_shard(out, arrays)
@@ -63,6 +64,9 @@ class Rendered:
     Args:
         path: the ``.npz``.
 
+    Attributes:
+        head: SHA-256 of the head that was drawn, whose codes and landmarks these are; empty in older files.
+
     Raises:
         UserError: if the file is damaged or of another layout.
     """
@@ -72,6 +76,7 @@ class Rendered:
         missing = [name for name in ("id", "jpeg", "offset", "landmarks_mp", "mask") if name not in self.arrays]
         if missing:
             raise UserError(f"{path} holds no rendered faces (no {', '.join(missing)})")
+        self.head = str(self.arrays["head"][0]) if "head" in self.arrays else ""
         self.ids: Sequence[str] = [str(name) for name in self.arrays["id"]]
         count = len(self.ids)
         labels = Labels(*(np.asarray(self.arrays[name]) for name in _LABELS))

@@ -193,13 +193,12 @@ def tables(
         table.faces_idx[at], table.bary_coords[at] = better.faces_idx, better.bary_coords
 
     for first, side in zip(IRISES, ("right_eyeball", "left_eyeball"), strict=True):
-        numbers = list(range(first, first + 5))
-        replace(numbers, iris_points(place[numbers], mean[masks[side]]), np.flatnonzero(eyes))
+        iris = range(first, first + 5)
+        replace(iris, iris_points(place[list(iris)], mean[masks[side]]), np.flatnonzero(eyes))
     lips = np.isin(f, masks["lips"]).all(1)
-    for numbers, rows, lowest in ((UPPER_LIP, lips & (jaw[f] < 0.5).all(1), True),
-                                  (LOWER_LIP, lips & (jaw[f] > 0.5).all(1), False)):  # fmt: skip
-        points = edge(mean, f, rows, place[list(numbers), 0], lowest)
-        replace(numbers, points, np.flatnonzero(rows))
+    for contour, rows in ((UPPER_LIP, lips & (jaw[f] < 0.5).all(1)), (LOWER_LIP, lips & (jaw[f] > 0.5).all(1))):
+        points = edge(mean, f, rows, place[list(contour), 0], lowest=contour is UPPER_LIP)
+        replace(contour, points, np.flatnonzero(rows))
 
     def pick(indices: tuple[int, ...]) -> LandmarkTable:
         rows = [row[i] for i in indices]
