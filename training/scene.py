@@ -16,8 +16,6 @@ from emoca_tf.rendering.camera import project
 from emoca_tf.rendering.renderer import Rendered, Renderer
 from emoca_tf.rendering.uv_space import UvTable, uv_table
 
-N_MEDIAPIPE = 478
-
 
 class View(NamedTuple):
     """One decoded batch.

@@ -15,8 +15,7 @@ import cv2
 import numpy as np
 
 from emoca_tf.errors import UserError
-from emoca_tf.faces.mediapipe_points import EYE_CORNERS
-from training.datasets.landmarks import N_MEDIAPIPE
+from emoca_tf.faces.mediapipe_points import EYE_CORNERS, N_MEDIAPIPE
 
 FILES = {
     "face_landmarks_detector.tflite": "c7d54204ce0448474c7f3fa9af494787c0965cbdd6f20fc72867e43046bd43d5",

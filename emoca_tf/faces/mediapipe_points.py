@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 EMBEDDED_105 = (
     *(276, 282, 283, 285, 293, 295, 296, 300, 334, 336, 46, 52, 53, 55, 63, 65, 66, 70, 105, 107),
     *(249, 263, 362, 373, 374, 380, 381, 382, 384, 385, 386, 387, 388, 390, 398, 466),
@@ -43,3 +45,23 @@ FACE_OVAL = (
     *(136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
 )
 """The outline: it slides over the surface when the head turns, so it weighs little."""
+
+N_MEDIAPIPE = 478
+MIDLINE = (
+    *(0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200),
+)
+# Iris: centre, then the ring in MediaPipe's order, which runs the other way round in the other eye.
+_IRIS_PAIRS = ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477))
+
+
+def _flip_478() -> np.ndarray:
+    table = np.arange(N_MEDIAPIPE)
+    right = [i for i in range(248) if i not in MIDLINE]
+    for a, b in (*zip(right, range(248, 468), strict=True), *_IRIS_PAIRS):
+        table[a], table[b] = b, a
+    return table
+
+
+FLIP_478 = _flip_478()
+"""``[478]`` which of MediaPipe's points takes a point's place in the mirrored picture: points 0..247 that are not on
+the midline are the right side, 248..467 the left side, in the same order."""

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from emoca_tf.faces.mediapipe_points import LIP_PAIRS
+from emoca_tf.faces.mediapipe_points import FLIP_478, LIP_PAIRS
 from emoca_tf.flame.default.check import measure, skinned_jaw
-from emoca_tf.flame.default.landmarks import FLIP_478, IRIS, IRISES
+from emoca_tf.flame.default.landmarks import IRIS, IRISES
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.flame.layer import Flame
 from emoca_tf.rendering.uv_space import uv_table

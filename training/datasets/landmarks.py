@@ -9,10 +9,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from emoca_tf.faces.mediapipe_points import FACE_OVAL
-from emoca_tf.flame.default.landmarks import FLIP_478, INNER, JAW, MIDLINE, N_MEDIAPIPE
+from emoca_tf.faces.mediapipe_points import FACE_OVAL, FLIP_478, N_MEDIAPIPE
+from emoca_tf.flame.default.landmarks import INNER, JAW
 
-__all__ = ["FLIP_68", "FLIP_478", "MAP_68", "MIDLINE", "N_MEDIAPIPE", "landmarks68", "oval_mask"]
+__all__ = ["FLIP_68", "FLIP_478", "MAP_68", "N_MEDIAPIPE", "landmarks68", "oval_mask"]
 
 MAP_68 = np.array(JAW + INNER)
 """``[68]`` MediaPipe index of each iBUG-68 point (the widely used correspondence; the head's own tables use it too)."""

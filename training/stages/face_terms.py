@@ -15,10 +15,11 @@ from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.encoders.mobilenet_v3 import LARGE
 from emoca_tf.encoders.separable import FEATURES
 from emoca_tf.errors import UserError
+from emoca_tf.faces.mediapipe_points import N_MEDIAPIPE
 from emoca_tf.flame.head import HeadModel
 from training.config import Config
 from training.pictures import emotion_bars
-from training.scene import N_MEDIAPIPE, Scene, View, composite_mask
+from training.scene import Scene, View, composite_mask
 from training.stages import common
 from training.stages.base import Batch, Term, active
 from training.stages.distances import Deformation

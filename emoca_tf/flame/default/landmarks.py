@@ -9,6 +9,7 @@ import numpy as np
 from trimesh.triangles import closest_point, points_to_barycentric
 
 from emoca_tf.errors import UserError
+from emoca_tf.faces.mediapipe_points import FLIP_478, LIP_PAIRS
 from emoca_tf.flame.head import LandmarkTable
 
 SIZE, FINE = 512, 4096
@@ -22,28 +23,8 @@ INNER = (
     *(61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181),
     *(78, 82, 13, 312, 308, 317, 14, 87),
 )
-N_MEDIAPIPE = 478
-MIDLINE = (
-    *(0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200),
-)
-# Iris: centre, then the ring in MediaPipe's order, which runs the other way round in the other eye.
-_IRIS_PAIRS = ((468, 473), (469, 476), (470, 475), (471, 474), (472, 477))
-
-
-def _flip_478() -> np.ndarray:
-    table = np.arange(N_MEDIAPIPE)
-    right = [i for i in range(248) if i not in MIDLINE]
-    for a, b in (*zip(right, range(248, 468), strict=True), *_IRIS_PAIRS):
-        table[a], table[b] = b, a
-    return table
-
-
-FLIP_478 = _flip_478()
-"""``[478]`` which of MediaPipe's points takes a point's place in the mirrored picture: points 0..247 that are not on
-the midline are the right side, 248..467 the left side, in the same order."""
-UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415)
-LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324)
-"""MediaPipe's inner contours but for the corners; on a closed mouth the detector cannot tell one lip from the other."""
+UPPER_LIP, LOWER_LIP = zip(*LIP_PAIRS[9:], strict=True)
+"""Inner contours but for the corners; on a closed mouth the detector cannot tell one lip from the other."""
 IRISES = (468, 473)
 """Middle of the right and the left iris; the four points after each lie on its border."""
 IRIS = 0.90
@@ -93,6 +74,11 @@ def paint(vertices: np.ndarray, masks: Mapping[str, np.ndarray]) -> np.ndarray:
     return colour
 
 
+def _pixels(points: np.ndarray, size: int) -> np.ndarray:
+    """Points ``[..., 3]`` seen from the front, in pixels of a picture of so many."""
+    return points * [1, -1, 1] * SCALE * size / SIZE + [size / 2, size * 0.48, 0]
+
+
 def render(
     vertices: np.ndarray, f: np.ndarray, colour: np.ndarray, yaw: float = 0.0, pitch: float = 0.0, size: int = SIZE
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -100,7 +86,7 @@ def render(
     c, s, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
     turn = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     v = vertices @ turn.T
-    points = v * [1, -1, 1] * SCALE * size / SIZE + [size / 2, size * 0.48, 0]
+    points = _pixels(v, size)
     face_normal = np.cross(v[f[:, 1]] - v[f[:, 0]], v[f[:, 2]] - v[f[:, 0]])
     normal = np.zeros_like(v)
     for k in range(3):
@@ -196,9 +182,12 @@ def tables(
         iris = range(first, first + 5)
         replace(iris, iris_points(place[list(iris)], mean[masks[side]]), np.flatnonzero(eyes))
     lips = np.isin(f, masks["lips"]).all(1)
-    for contour, rows in ((UPPER_LIP, lips & (jaw[f] < 0.5).all(1)), (LOWER_LIP, lips & (jaw[f] > 0.5).all(1))):
-        points = edge(mean, f, rows, place[list(contour), 0], lowest=contour is UPPER_LIP)
-        replace(contour, points, np.flatnonzero(rows))
+    seen = rasterise(_pixels(mean, FINE), f, FINE)
+    for contour, rows, end in (
+        (UPPER_LIP, lips & (jaw[f] < 0.5).all(1), -1),
+        (LOWER_LIP, lips & (jaw[f] > 0.5).all(1), 0),
+    ):
+        replace(contour, edge(mean, f, seen, rows, place[list(contour)], end), np.flatnonzero(rows))
 
     def pick(indices: tuple[int, ...]) -> LandmarkTable:
         rows = [row[i] for i in indices]
@@ -209,25 +198,31 @@ def tables(
     return out, known.astype(np.int32)
 
 
-def edge(vertices: np.ndarray, f: np.ndarray, rows: np.ndarray, across: np.ndarray, lowest: bool) -> np.ndarray:
+def edge(
+    vertices: np.ndarray,
+    f: np.ndarray,
+    seen: tuple[np.ndarray, np.ndarray],
+    rows: np.ndarray,
+    near: np.ndarray,
+    end: int,
+) -> np.ndarray:
     """Where a surface that is seen from the front ends.
 
     Args:
         vertices: ``[V, 3]`` of the head.
         f: ``[F, 3]`` triangles.
-        rows: ``[F]`` which of them the surface is.
-        across: ``[K]`` x of the places that are looked for.
-        lowest: the lower end is meant, not the upper one.
+        seen: what :func:`rasterise` makes of them in a picture of :data:`FINE` pixels.
+        rows: ``[F]`` which triangles the surface is.
+        near: ``[K, 3]`` places whose x counts.
+        end: 0 for the upper end, -1 for the lower one.
 
     Returns:
         ``[K, 3]``.
     """
-    _, ids, weights, _ = render(vertices, f, np.zeros_like(vertices), size=FINE)
+    ids, weights = seen
     found = []
-    for x in across:
-        column = round(x * SCALE * FINE / SIZE + FINE / 2)
-        seen = np.flatnonzero((ids[:, column] >= 0) & rows[ids[:, column]])
-        at = seen[-1 if lowest else 0]
+    for column in np.rint(_pixels(near, FINE)[:, 0]).astype(int):
+        at = np.flatnonzero((ids[:, column] >= 0) & rows[ids[:, column]])[end]
         found.append(weights[at, column] @ vertices[f[ids[at, column]]])
     return np.array(found)
 
