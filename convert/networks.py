@@ -13,7 +13,7 @@ import numpy as np
 from convert.tied import joined
 from emoca_tf.emotion.default import default_network
 from emoca_tf.emotion.recognition import EXPRESSIONS, emotion_mobilenet, emotion_resnet50
-from emoca_tf.encoders.mobilenet_v3 import expression_encoder, pose_encoder, shape_encoder
+from emoca_tf.encoders.mobilenet_v3 import expression_encoder, kept_in_range, pose_encoder, shape_encoder
 from emoca_tf.encoders.resnet import resnet50_encoder
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
@@ -214,10 +214,15 @@ def _trunk_of(models: Mapping[str, Any]) -> dict[str, Any]:
 
 def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
     """Our names for the networks of a training run, with builders for their twins."""
+    import keras
+
     exp, axes = head.n_exp, {"exp": head.expression_names}
     sizes = _trunk_of(models)
     mobile: dict[str, tuple[str, Callable[[ModuleType], Any]]] = {
-        "expression_encoder": ("expression", lambda k: expression_encoder(k, exp, **sizes)),
+        "expression_encoder": (
+            "expression",
+            lambda k: kept_in_range(k, expression_encoder(k, exp, **sizes), head.exp_limits),
+        ),
         "pose_encoder": ("pose", lambda k: pose_encoder(k, **sizes)),
         "shape_encoder": ("shape", lambda k: shape_encoder(k, head.n_shape, **sizes)),
     }
@@ -225,6 +230,7 @@ def _named(models: Mapping[str, Any], head: HeadModel) -> dict[str, Network]:
     for name, model in models.items():
         if name in mobile:
             short, build = mobile[name]
+            model = kept_in_range(keras, model, head.exp_limits) if short == "expression" else model
             networks[short] = Network(short, model, "encoder", build=build, axes=axes if short == "expression" else {})
         elif name in ("E_expression", "E_flame"):
             networks |= _resnet(name, model, axes, exp)

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from emoca_tf.encoders.mobilenet_v3 import expression_encoder
+from emoca_tf.encoders.mobilenet_v3 import expression_encoder, kept_in_range
 from emoca_tf.errors import UserError
 from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
@@ -46,6 +46,7 @@ def _mobile(path: str, config: Config) -> Describe:
     head = HeadModel.load(config.head)
     model = expression_encoder(keras, head.n_exp, **trunk_in(read_npz(Path(path))))
     initialise({"expression_encoder": model}, [path])
+    model = kept_in_range(keras, model, head.exp_limits)
     eyelids = head.eyelids is not None
 
     def describe(images: tf.Tensor) -> tf.Tensor:

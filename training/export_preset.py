@@ -120,7 +120,7 @@ def card_of(mobile: Any, config: dict[str, Any], head: HeadModel, sources: Seque
     """The short card inside the file: what it holds, on which head, from which runs."""
     return Card(
         kind="mobile",
-        config=config | {"eyelids": head.eyelids is not None},
+        config=config | {"eyelids": head.eyelids is not None, "exp_limits": head.exp_limits},
         networks={name: model.count_params() for name, model in mobile.networks.items()},
         title="The mobile model of emoca-tf: phone-sized encoders of pose, identity and expression.",
         licence=licence,

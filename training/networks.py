@@ -37,6 +37,7 @@ from emoca_tf.flame.head import HeadModel
 from emoca_tf.io.npz import read_npz
 from emoca_tf.weights.torch_layout import load_state, sub_state
 from training.checkpoint import network_arrays
+from training.projection import projected
 
 N_TEX = 50
 CROP_MARGIN = 1.1 * 1.25  # how much larger than the landmarks' box a crop is (spec section 1.1)
@@ -80,7 +81,7 @@ class Reconstruction:
         self.sizes = {
             "shape": head.n_shape, "tex": N_TEX, "exp": head.n_exp, "pose": 6, "cam": 3, "light": 27,
         }  # fmt: skip
-        self.n_exp, self.eyelids = head.n_exp, head.eyelids is not None
+        self.n_exp, self.eyelids, self.exp_limits = head.n_exp, head.eyelids is not None, head.exp_limits
         self.still = still
         self.tied: Any = None
         self.featured: Any = None
@@ -180,14 +181,14 @@ class Reconstruction:
         if self.family == "resnet50":
             return Encoded(self.with_expression(self.coarse(images, learning), images, learning), None)
         if self.tied is not None:
-            seen = self._outputs(self.tied, images, self.expression_name in learning)
-            pose = seen if "cam" in seen else self._run("pose_encoder", images, learning)
-            codes, features = mobile_codes(pose, seen, seen), seen["features"]
+            shape = expression = self._outputs(self.tied, images, self.expression_name in learning)
+            pose = shape if "cam" in shape else self._run("pose_encoder", images, learning)
         else:
             pose, shape = self._pose_and_shape(images, learning)
             expression = self._featured(images, learning)
-            codes, features = mobile_codes(pose, shape, expression), expression["features"]
-        return Encoded(codes if self.eyelids else codes.replace(eyelid=None), features)
+        codes = mobile_codes(pose, shape, expression)
+        codes = codes.replace(exp=projected(codes.exp, self.exp_limits))
+        return Encoded(codes if self.eyelids else codes.replace(eyelid=None), expression["features"])
 
     def _featured(self, images: tf.Tensor, learning: Collection[str]) -> Any:
         return self._outputs(self.featured, images, self.expression_name in learning)
@@ -202,7 +203,8 @@ class Reconstruction:
             output = self._featured(images, learning)
             pose = tf.concat([coarse.pose[:, :3], output["jaw"]], 1)
             eyelid = output["eyelid"] if self.eyelids else None
-            return Encoded(coarse.replace(exp=output["exp"], pose=pose, eyelid=eyelid), output["features"])
+            exp = projected(output["exp"], self.exp_limits)
+            return Encoded(coarse.replace(exp=exp, pose=pose, eyelid=eyelid), output["features"])
         output = self._run(self.expression_name, images, learning)
         exp, rest = output[:, : self.n_exp], output[:, self.n_exp :]
         pose = {

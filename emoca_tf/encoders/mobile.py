@@ -10,7 +10,13 @@ from emoca_tf.codes import Codes
 from emoca_tf.emotion.default import default_network
 from emoca_tf.emotion.readout import expression_code, readout_input, readout_mlp, small_readout
 from emoca_tf.emotion.recognition import emotion_mobilenet
-from emoca_tf.encoders.mobilenet_v3 import expression_encoder, mobile_codes, pose_encoder, shape_encoder
+from emoca_tf.encoders.mobilenet_v3 import (
+    expression_encoder,
+    kept_in_range,
+    mobile_codes,
+    pose_encoder,
+    shape_encoder,
+)
 from emoca_tf.errors import UserError
 
 ENCODERS = ("pose_encoder", "shape_encoder", "expression_encoder")
@@ -22,7 +28,8 @@ _TRUNKS = {960: "large", 576: "small", 256: "default"}  # by number of features
 
 
 class Mobile:
-    """The networks of a file of mobile weights; :func:`mobile_config` finds the arguments but ``eyelids``.
+    """The networks of a file of mobile weights; :func:`mobile_config` finds the arguments but ``eyelids`` and
+    ``exp_limits``, which the head gives.
 
     Args:
         keras: the Keras module to build with.
@@ -38,6 +45,7 @@ class Mobile:
         readout_depth: their number; 0 reads the classes linearly.
         readout_derived: its valence and arousal are derived from its classes, see
             :func:`emoca_tf.emotion.readout.small_readout`.
+        exp_limits: lowest and highest expression coefficient, see :meth:`keep_in_range`.
 
     Attributes:
         networks: name -> Keras model.
@@ -59,6 +67,7 @@ class Mobile:
         readout_depth: int = 0,
         readout_derived: bool = False,
         trunk: str = "mobilenet_v3",
+        exp_limits: tuple[float, float] | None = None,
     ) -> None:
         self.n_shape, self.n_exp, self.eyelids = n_shape, n_exp, eyelids
         self.networks: dict[str, Any] = {
@@ -78,6 +87,13 @@ class Mobile:
                 )
             build = small_readout if readout_derived else readout_mlp
             self.networks["readout"] = build(keras, readout_inputs, readout_hidden, readout_depth, name="readout")
+
+        self.keep_in_range(keras, exp_limits)
+
+    def keep_in_range(self, keras: ModuleType, limits: tuple[float, float] | None) -> None:
+        """From now on expression coefficients keep to the limits, see :func:`.mobilenet_v3.kept_in_range`."""
+        encoder = self.networks["expression_encoder"]
+        self.networks["expression_encoder"] = kept_in_range(keras, encoder, limits)
 
     def encode(self, images: Any) -> Codes:
         """``[B, 224, 224, 3]`` RGB 0..1 -> codes (TensorFlow)."""

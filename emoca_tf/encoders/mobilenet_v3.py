@@ -300,12 +300,35 @@ def expression_head(keras: ModuleType, x: Any, n_exp: int = N_EXP) -> dict[str, 
     eyelid = _dense(keras, x, 2, f"{head}.{n_exp}.{n_exp + 2}", 0.1)
     opening = _dense(keras, x, 1, f"{head}.{n_exp + 2}.{n_exp + 3}", 0.1, OPEN)
     sides = _dense(keras, x, 2, f"{head}.{n_exp + 3}.{n_exp + 5}", 0.1)
-    # A clamp to +-0.2 from stock layers, so that tf_keras and every converter know it.
-    sides = layers.Rescaling(1.0, JAW_LIMIT, name="jaw.shift")(sides)
-    sides = layers.ReLU(max_value=2 * JAW_LIMIT, name="jaw.clamp")(sides)
-    sides = layers.Rescaling(1.0, -JAW_LIMIT, name="jaw.unshift")(sides)
+    sides = _clamped(keras, sides, -JAW_LIMIT, JAW_LIMIT, "jaw")
     jaw = layers.Concatenate(name="jaw")([layers.ReLU(name="jaw.open")(opening), sides])
     return {"exp": exp, "eyelid": layers.ReLU(max_value=1.0, name="eyelid")(eyelid), "jaw": jaw}
+
+
+def _clamped(keras: ModuleType, x: Any, low: float, high: float, name: str) -> Any:
+    """``x`` kept between the limits, by stock layers, so that tf_keras and every converter know them."""
+    layers = keras.layers
+    if low:
+        x = layers.Rescaling(1.0, -low, name=f"{name}.shift")(x)
+    x = layers.ReLU(max_value=high - low, name=f"{name}.clamp")(x)
+    return layers.Rescaling(1.0, low, name=f"{name}.unshift")(x) if low else x
+
+
+def kept_in_range(keras: ModuleType, encoder: Any, limits: tuple[float, float] | None) -> Any:
+    """An expression encoder whose ``exp`` keeps to what the head's axes mean, on the same layers and weights.
+
+    A head whose coefficients are shares of a movement (0..1) knows no negative ones; a regression gives them as noise.
+    Training sees the coefficients as they are (:mod:`training.projection`), so checkpoints hold encoders without it.
+
+    Args:
+        keras: the Keras module that the encoder was built with.
+        encoder: an :func:`expression_encoder`.
+        limits: see :attr:`emoca_tf.flame.head.HeadModel.exp_limits`; None changes nothing.
+    """
+    if limits is None or any(layer.name == "exp.clamp" for layer in encoder.layers):
+        return encoder
+    exp = _clamped(keras, encoder.output["exp"], *limits, name="exp")
+    return keras.Model(encoder.input, encoder.output | {"exp": exp}, name=encoder.name)
 
 
 def mobile_encoder(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, name: str = "mobile") -> Any:

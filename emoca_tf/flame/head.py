@@ -91,6 +91,13 @@ class HeadModel:
     def n_exp(self) -> int:
         return int(self.shapedirs.shape[2]) - self.n_shape
 
+    @property
+    def exp_limits(self) -> tuple[float, float] | None:
+        """Lowest and highest sensible coefficient of every expression axis; None without, or where axes differ."""
+        if self.exp_range is None or (self.exp_range != self.exp_range[0]).any():
+            return None
+        return float(self.exp_range[0, 0]), float(self.exp_range[0, 1])
+
     def __post_init__(self) -> None:
         V, J = len(self.v_template), len(JOINTS)
         expected = {

@@ -112,6 +112,25 @@ def test_eyelids_and_jaw_are_clamped_as_in_smirk():
         np.testing.assert_allclose(out[key], VALUES[f"mobile/clamp/{official}"], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("limits", [(0.0, 1.0), (-0.25, 0.75)])
+def test_expressions_keep_to_the_heads_range_on_the_same_weights(limits):
+    model = mobilenet_v3.expression_encoder(keras, 20, trunk="separable")
+    layer = model.get_layer("expression_layers.0.rows.0.20")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, np.linspace(-1, 2, len(bias), dtype=np.float32)])
+    kept = mobilenet_v3.kept_in_range(keras, model, limits)
+    free, inside = model(IMAGES), kept(IMAGES)
+    assert (free["exp"].numpy() < limits[0]).any()
+    assert (free["exp"].numpy() > limits[1]).any()
+    np.testing.assert_allclose(inside["exp"], np.clip(free["exp"], *limits), atol=1e-6)
+    for key in ("eyelid", "jaw"):
+        np.testing.assert_array_equal(inside[key], free[key])
+    assert expected_shapes(kept) == expected_shapes(model)
+    assert kept.get_layer(layer.name) is layer
+    assert mobilenet_v3.kept_in_range(keras, kept, limits) is kept
+    assert mobilenet_v3.kept_in_range(keras, model, None) is model
+
+
 def test_untrained_mobile_trio_starts_at_a_lit_mean_face():
     out = mobilenet_v3.shape_encoder(keras, n_shape=100)(IMAGES)
     assert np.abs(out["shape"]).max() == np.abs(out["tex"]).max() == 0

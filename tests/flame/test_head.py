@@ -63,6 +63,12 @@ def test_half_precision_rounds_only_the_directions(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.v_template, head.v_template)
 
 
+def test_limits_are_told_where_all_axes_share_them() -> None:
+    assert small_head().exp_limits == (0, 1)
+    assert small_head(exp_range=None).exp_limits is None
+    assert small_head(exp_range=np.array([[0, 1], [0, 1], [-1, 1]], np.float32)).exp_limits is None
+
+
 def test_truncated_keeps_the_first_axes_of_both_kinds() -> None:
     head = small_head().truncated(2, 1)
     np.testing.assert_array_equal(head.shapedirs, small_head().shapedirs[:, :, [0, 1, 4]])

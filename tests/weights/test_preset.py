@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers_preset import seeded_mobile, write_weights
 
+from convert.networks import load_source
 from emoca_tf.cli import run
 from emoca_tf.encoders.mobile import ENCODERS
 from emoca_tf.encoders.mobilenet_v3 import TRUNKS
@@ -22,7 +23,7 @@ from emoca_tf.weights import presets
 from emoca_tf.weights.card import Card
 from emoca_tf.weights.load import load_model
 from emoca_tf.weights.torch_layout import META, expected_shapes
-from training import average, export_preset
+from training import average, describers, export_preset
 from training.config import Config
 from training.trained import load_mobile
 
@@ -59,12 +60,30 @@ def test_the_file_holds_the_networks_in_half_precision_with_a_card(
     assert card.head == {"name": head.name, "sha256": head.sha256()}
     assert card.config["n_exp"] == head.n_exp
     assert card.config["shrink"] == 2
+    assert card.config["exp_limits"] == [0, 1]
     assert card.licence
     assert set(card.networks) == {"pose_encoder", "shape_encoder", "expression_encoder", "emotion", "readout"}
     loaded = load_model(exported)
     for name, model in loaded.model.networks.items():
         assert {f"{name}.{key}" for key in expected_shapes(model)} <= after.keys()
     assert "emotion" not in load_model(exported, complete=False).model.networks
+
+
+def test_expressions_keep_to_the_heads_range_wherever_weights_come_from(
+    source: Path, exported: Path, head: HeadModel
+) -> None:
+    images = np.random.default_rng(0).uniform(0, 1, (2, 224, 224, 3)).astype(np.float32)
+    raw = seeded_mobile(head, emotion="small").encode(images).exp.numpy()
+    assert raw.min() < -0.1  # the seeded networks leave the range
+    describe = describers.expression_codes(str(exported))
+    for found in (
+        load_mobile([str(source)], head).mobile.encode(images).exp,
+        load_model(exported).model.encode(images).exp,
+        load_source(str(exported), head).networks["expression"].model(images)["exp"],
+        describe(images)[:, : head.n_exp],
+    ):
+        np.testing.assert_allclose(found, raw.clip(0, 1), atol=2e-3)
+        assert np.min(found) == 0
 
 
 def test_exporting_what_was_exported_gives_the_same_bytes(exported: Path, tmp_path: Path) -> None:
