@@ -2,11 +2,11 @@
 
 Run: ``python benchmarks/emotion_loss.py --weights mobile --data packed:/data/mux_dev``
 
-The expression of every photograph, as the encoder gives it, is multiplied by each of ``--scales`` (at 0 the jaw is shut
-too); the head is drawn over the photo, as in the coarse stage, and looked at by the embedded emotion network. For every
-class: the mean squared distance of the features (what the loss is), and the probability that the network gives the
-class in the rendering. A loss that makes sense is larger for the face without expression than for the right one; where
-it is flat it teaches nothing.
+The expression of every photograph, as the encoder gives it, is multiplied by each of ``--scales`` and kept to the
+head's range (at 0 the jaw is shut too); the head is drawn over the photo, as in the coarse stage, and looked at by the
+embedded emotion network. For every class: the mean squared distance of the features (what the loss is), and the
+probability that the network gives the class in the rendering. A loss that makes sense is larger for the face without
+expression than for the right one; where it is flat it teaches nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ from emoca_tf.emotion.recognition import EXPRESSIONS
 from emoca_tf.errors import UserError
 
 
-def scaled(codes: Any, scale: float) -> Any:
-    """Codes with ``scale`` times the expression; the jaw stays, but for 0."""
+def scaled(codes: Any, scale: float, limits: tuple[float, float] | None) -> Any:
+    """Codes with ``scale`` times the expression, within the limits; the jaw stays, but for 0."""
     import tensorflow as tf
 
+    exp = codes.exp * scale
     return codes.replace(
-        exp=codes.exp * scale, pose=tf.concat([codes.pose[:, :3], codes.pose[:, 3:] * float(scale > 0)], 1), eyelid=None
+        exp=exp if limits is None else tf.clip_by_value(exp, *limits),
+        pose=tf.concat([codes.pose[:, :3], codes.pose[:, 3:] * float(scale > 0)], 1),
+        eyelid=None,
     )
 
 
@@ -44,7 +47,7 @@ def measure(
     photo = network(image, training=False)
     codes, distances, probabilities = mobile.encode(image), [], []
     for scale in scales:
-        view = scene.decode(scaled(codes, scale))
+        view = scene.decode(scaled(codes, scale, scene.model.exp_limits))
         mask = composite_mask(view.rendered, batch["mask"], "intersection")
         seen = network(view.rendered.image * mask + image * (1 - mask), training=False)
         distances.append(tf.reduce_mean((seen["features"] - photo["features"]) ** 2, 1).numpy())

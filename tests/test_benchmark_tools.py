@@ -105,8 +105,11 @@ def test_the_heads_angle_counts_the_neck_and_constants_correlate_with_nothing() 
 def test_a_scaled_expression_keeps_the_jaw_but_for_nothing_at_all() -> None:
     pose = np.array([[0.1, 0.2, 0.3, 0.4, 0.05, -0.05]], np.float32)
     codes = Codes(np.ones((1, 4), np.float32), None, np.full((1, 3), 0.5, np.float32), pose, None, None)
-    half, none = (loaded("emotion_loss").scaled(codes, scale) for scale in (0.5, 0.0))
+    scaled = loaded("emotion_loss").scaled
+    half, none = (scaled(codes, scale, (0.0, 1.0)) for scale in (0.5, 0.0))
     np.testing.assert_allclose(half.exp, 0.25)
+    np.testing.assert_allclose(scaled(codes, 3.0, (0.0, 1.0)).exp, 1)
+    np.testing.assert_allclose(scaled(codes, 3.0, None).exp, 1.5)
     np.testing.assert_allclose(half.pose, pose)
     np.testing.assert_allclose(none.exp, 0)
     np.testing.assert_allclose(none.pose, [[0.1, 0.2, 0.3, 0, 0, 0]], atol=1e-7)

@@ -21,6 +21,7 @@ from emoca_tf.io.atomic import atomic_path
 from emoca_tf.io.npz import read_npz, write_npz
 from emoca_tf.weights.card import Card
 from emoca_tf.weights.torch_layout import META
+from training.export_preset import unique
 
 
 def mean(paths: Sequence[Path]) -> dict[str, np.ndarray]:
@@ -40,13 +41,21 @@ def mean(paths: Sequence[Path]) -> dict[str, np.ndarray]:
     for path, stored, card in zip(paths[1:], files[1:], cards[1:], strict=True):
         if {k: v.shape for k, v in stored.items()} != {k: v.shape for k, v in first.items()}:
             raise UserError(f"{path} does not hold the same networks as {paths[0]}; export both the same way")
-        if card.head != cards[0].head or card.config != cards[0].config:
-            raise UserError(f"{path} was made for another head or layout than {paths[0]}")
+        if card.head != cards[0].head:
+            raise UserError(f"{path} was made for another head than {paths[0]}")
+        keys = sorted(card.config.keys() | cards[0].config)
+        differ = [key for key in keys if card.config.get(key) != cards[0].config.get(key)]
+        if differ:
+            raise UserError(
+                f"{path} and {paths[0]} differ in {', '.join(differ)}; export both with this version: "
+                "python -m training.export_preset FILE -o NEW.npz"
+            )
     arrays = {
         name: np.mean([stored[name].astype(np.float64) for stored in files], 0).astype(value.dtype)
         for name, value in first.items()
     }
-    return arrays | {META: replace(cards[0], training=[each for card in cards for each in card.training]).to_array()}
+    runs = list(unique(each for card in cards for each in card.training))
+    return arrays | {META: replace(cards[0], training=runs).to_array()}
 
 
 def _card(stored: dict[str, np.ndarray], path: Path) -> Card:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,8 @@ def to_grid(model: Any) -> None:
 def amplify(encoder: Any, reader: Any, gain: float) -> None:
     """Multiply the expression that an encoder gives, not the jaw; a linear reader goes on reading the same.
 
+    An encoder that keeps to the head's range cuts what then lies beyond the upper limit.
+
     Args:
         encoder: see :func:`emoca_tf.encoders.mobilenet_v3.expression_head`.
         reader: the network that reads the classes off its codes, expression first; None without one.
@@ -125,9 +127,18 @@ def card_of(mobile: Any, config: dict[str, Any], head: HeadModel, sources: Seque
         title="The mobile model of emoca-tf: phone-sized encoders of pose, identity and expression.",
         licence=licence,
         head={"name": head.name, "sha256": head.sha256()},
-        training=[recipe for source in sources for recipe in _recipes(source)],
+        training=list(unique(recipe for source in sources for recipe in _recipes(source))),
         made_by=__version__,
     )
+
+
+def unique(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every run once, in order: several networks, and several files of a mean, come from the same ones."""
+    seen = []
+    for each in runs:
+        if each not in seen:
+            seen.append(each)
+            yield each
 
 
 def _recipes(source: str) -> list[dict[str, Any]]:

@@ -64,6 +64,9 @@ class Reconstruction:
         shrink: of the pictures that the mobile encoders see, see :func:`emoca_tf.encoders.mobilenet_v3.picture`.
         still: batch norms keep their statistics while the mobile encoders learn.
         tied: mobile encoders share their trunk (see :func:`tied_encoders`).
+
+    The mobile encoders' expressions are kept to the head's range (:mod:`training.projection`), the ResNets', which
+    stay as released, are not.
     """
 
     def __init__(

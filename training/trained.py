@@ -88,7 +88,7 @@ def load_mobile(sources: Sequence[str], head: HeadModel) -> Found:
         raise UserError(
             f"{', '.join(map(str, sources))}: no {', '.join(sorted(absent))} there; add the run that made it"
         )
-    mobile.keep_in_range(keras, head.exp_limits)  # not before: checkpoints hold networks without it
+    mobile.keep_in_range(head.exp_limits)  # only now: checkpoints are read by the order of their variables
     if linear:
         mobile.networks["readout"].get_layer("model.0").set_weights(reader)
         lines.append("readout: the linear reader that the expression encoder was trained with")

@@ -52,6 +52,8 @@ class _FileEncoder:
                     f"these weights give the codes of head '{one.card.head.get('name')}', which differs from this "
                     f"'{head.name}'; take the head they were trained on, or train them on this one (docs/training.md)"
                 )
+            if one.card.kind == "mobile":  # files from before the card told the range, too
+                one.model.keep_in_range(head.exp_limits)
         self._encoder = CodesEncoder(loaded)
         self.crop_scale = self._encoder.crop_scale
         self._eyelids = head.eyelids is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -67,7 +67,7 @@ class Mobile:
         readout_depth: int = 0,
         readout_derived: bool = False,
         trunk: str = "mobilenet_v3",
-        exp_limits: tuple[float, float] | None = None,
+        exp_limits: Sequence[float] | None = None,
     ) -> None:
         self.n_shape, self.n_exp, self.eyelids = n_shape, n_exp, eyelids
         self.networks: dict[str, Any] = {
@@ -88,12 +88,19 @@ class Mobile:
             build = small_readout if readout_derived else readout_mlp
             self.networks["readout"] = build(keras, readout_inputs, readout_hidden, readout_depth, name="readout")
 
-        self.keep_in_range(keras, exp_limits)
+        self._keras = keras
+        if exp_limits is not None:
+            self.keep_in_range(exp_limits)
 
-    def keep_in_range(self, keras: ModuleType, limits: tuple[float, float] | None) -> None:
-        """From now on expression coefficients keep to the limits, see :func:`.mobilenet_v3.kept_in_range`."""
+    def keep_in_range(self, limits: Sequence[float] | None) -> None:
+        """From now on expression coefficients keep to the limits, see :func:`.mobilenet_v3.kept_in_range`.
+
+        Raises:
+            UserError: they keep to others already.
+        """
+        given = None if limits is None else (float(limits[0]), float(limits[1]))
         encoder = self.networks["expression_encoder"]
-        self.networks["expression_encoder"] = kept_in_range(keras, encoder, limits)
+        self.networks["expression_encoder"] = kept_in_range(self._keras, encoder, given)
 
     def encode(self, images: Any) -> Codes:
         """``[B, 224, 224, 3]`` RGB 0..1 -> codes (TensorFlow)."""

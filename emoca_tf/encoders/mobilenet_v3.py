@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from emoca_tf.codes import Codes
 from emoca_tf.encoders.separable import separable_trunk
+from emoca_tf.errors import UserError
 
 IMAGE_SIZE = 224
 BN_EPSILON = 1e-3
@@ -287,14 +288,15 @@ def expression_encoder(
 ) -> Any:
     """Image -> ``{"exp": [B, n_exp], "eyelid": [B, 2] in 0..1, "jaw": [B, 3]}``.
 
-    The jaw opens only (x >= 0) and turns at most 0.2 radians to the sides, as in SMIRK.
+    The jaw opens only (x >= 0) and turns at most 0.2 radians to the sides, as in SMIRK. Expressions are not bounded:
+    see :func:`kept_in_range`.
     """
     image, x = seen_by(keras, "large", shrink, trunk)
     return keras.Model(image, expression_head(keras, x, n_exp), name=name)
 
 
 def expression_head(keras: ModuleType, x: Any, n_exp: int = N_EXP) -> dict[str, Any]:
-    """Features -> the three clamped outputs of :func:`expression_encoder`."""
+    """Features -> the three outputs of :func:`expression_encoder`; jaw and eyelids are clamped."""
     layers, head = keras.layers, "expression_layers.0.rows"
     exp = _dense(keras, x, n_exp, f"{head}.0.{n_exp}", 0.1)
     eyelid = _dense(keras, x, 2, f"{head}.{n_exp}.{n_exp + 2}", 0.1)
@@ -318,17 +320,35 @@ def kept_in_range(keras: ModuleType, encoder: Any, limits: tuple[float, float] |
     """An expression encoder whose ``exp`` keeps to what the head's axes mean, on the same layers and weights.
 
     A head whose coefficients are shares of a movement (0..1) knows no negative ones; a regression gives them as noise.
-    Training sees the coefficients as they are (:mod:`training.projection`), so checkpoints hold encoders without it.
+    Training clamps outside the network (:mod:`training.projection`): run directories hold encoders without it, and
+    Keras orders their variables otherwise.
 
     Args:
         keras: the Keras module that the encoder was built with.
-        encoder: an :func:`expression_encoder`.
+        encoder: an :func:`expression_encoder`; one that keeps to these limits already comes back as it is.
         limits: see :attr:`emoca_tf.flame.head.HeadModel.exp_limits`; None changes nothing.
+
+    Raises:
+        UserError: the encoder gives no ``exp`` by name, or keeps to other limits.
     """
-    if limits is None or any(layer.name == "exp.clamp" for layer in encoder.layers):
+    kept = _limits_of(encoder)
+    if kept == limits:
         return encoder
+    if kept is not None:
+        raise UserError(f"expressions of network '{encoder.name}' are kept to {kept}, those of this head to {limits}")
+    if not isinstance(encoder.output, dict) or "exp" not in encoder.output:
+        raise UserError(f"network '{encoder.name}' gives no expression under the name exp")
     exp = _clamped(keras, encoder.output["exp"], *limits, name="exp")
     return keras.Model(encoder.input, encoder.output | {"exp": exp}, name=encoder.name)
+
+
+def _limits_of(encoder: Any) -> tuple[float, float] | None:
+    """What :func:`kept_in_range` was asked for."""
+    layers = {layer.name: layer for layer in encoder.layers}
+    if "exp.clamp" not in layers:
+        return None
+    low = float(layers["exp.unshift"].offset) if "exp.unshift" in layers else 0.0
+    return low, low + float(layers["exp.clamp"].max_value)
 
 
 def mobile_encoder(keras: ModuleType, n_shape: int = N_SHAPE, n_exp: int = N_EXP, name: str = "mobile") -> Any:

@@ -94,7 +94,7 @@ class HeadModel:
     @property
     def exp_limits(self) -> tuple[float, float] | None:
         """Lowest and highest sensible coefficient of every expression axis; None without, or where axes differ."""
-        if self.exp_range is None or (self.exp_range != self.exp_range[0]).any():
+        if self.exp_range is None or not len(self.exp_range) or (self.exp_range != self.exp_range[0]).any():
             return None
         return float(self.exp_range[0, 0]), float(self.exp_range[0, 1])
 
@@ -120,6 +120,17 @@ class HeadModel:
             raise UserError(
                 f"head '{self.name}': {len(self.expression_names)} expression names for {self.n_exp} expression axes"
             )
+        self._check_range()
+
+    def _check_range(self) -> None:
+        if self.exp_range is None:
+            return
+        if self.exp_range.shape != (self.n_exp, 2):
+            raise UserError(
+                f"head '{self.name}': exp_range has shape {self.exp_range.shape}, expected {(self.n_exp, 2)}"
+            )
+        if not (np.isfinite(self.exp_range).all() and (self.exp_range[:, 0] < self.exp_range[:, 1]).all()):
+            raise UserError(f"head '{self.name}': exp_range must be finite, the lower limit below the upper one")
 
     def truncated(self, n_shape: int, n_exp: int) -> HeadModel:
         """The same head with its first ``n_shape`` identity and ``n_exp`` expression directions (DECA: 100 and 50).

@@ -16,6 +16,7 @@ from emoca_tf.weights.presets import preset_file
 from emoca_tf.weights.torch_layout import META
 
 MAX_SIZE_IN_CONFIG = 4096
+MAX_LIMIT = 1e3  # of expression coefficients
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,14 @@ def _kind(card: Card, path: Path) -> Kind:
         raise UserError(f"{path} holds weights of kind '{card.kind}'; this version knows {', '.join(KINDS)}")
     if any(isinstance(v, int) and not 0 <= v <= MAX_SIZE_IN_CONFIG for v in card.config.values()):
         raise UserError(f"{path}: the card asks for an absurd size; refused")
+    if "exp_limits" in card.config and not _is_range(card.config["exp_limits"]):
+        raise UserError(f"{path}: the card's exp_limits {card.config['exp_limits']!r:.60} are no range of numbers")
     return KINDS[card.kind]
+
+
+def _is_range(limits: Any) -> bool:
+    """Nothing, or two numbers of a sensible size, the lower one first."""
+    if limits is None:
+        return True
+    numbers = isinstance(limits, list) and len(limits) == 2 and all(type(n) in (int, float) for n in limits)
+    return numbers and all(abs(n) <= MAX_LIMIT for n in limits) and limits[0] < limits[1]

@@ -129,6 +129,11 @@ def test_expressions_keep_to_the_heads_range_on_the_same_weights(limits):
     assert kept.get_layer(layer.name) is layer
     assert mobilenet_v3.kept_in_range(keras, kept, limits) is kept
     assert mobilenet_v3.kept_in_range(keras, model, None) is model
+    with pytest.raises(UserError, match=r"are kept to .*, those of this head to \(0.0, 0.5\)"):
+        mobilenet_v3.kept_in_range(keras, kept, (0.0, 0.5))
+    bare = keras.Model(model.input, model.output["exp"])
+    with pytest.raises(UserError, match="gives no expression under the name exp"):
+        mobilenet_v3.kept_in_range(keras, bare, limits)
 
 
 def test_untrained_mobile_trio_starts_at_a_lit_mean_face():

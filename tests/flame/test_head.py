@@ -85,6 +85,9 @@ def test_truncated_keeps_the_first_axes_of_both_kinds() -> None:
         ({"weights": np.ones((12, 4), np.float32)}, "weights has shape"),
         ({"f": np.array([[0, 1, 12]], np.int32)}, "outside 0..11"),
         ({"n_shape": 8}, "n_shape 8 outside"),
+        ({"exp_range": np.array([[0, 1]], np.float32)}, r"exp_range has shape \(1, 2\), expected \(3, 2\)"),
+        ({"exp_range": np.array([[1, 0]] * 3, np.float32)}, "exp_range must be finite, the lower limit below"),
+        ({"exp_range": np.array([[0, np.inf]] * 3, np.float32)}, "exp_range must be finite"),
         ({"expression_names": ("smile",)}, "1 expression names for 3 expression axes"),
     ],
 )

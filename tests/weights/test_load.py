@@ -45,6 +45,23 @@ def test_an_npz_of_ours_gives_its_weights_back(arrays: dict[str, np.ndarray], tm
         ({META: np.frombuffer(b"{}", np.uint8)}, "description of the weights is damaged"),
         ({META: Card("magic", {}, {}).to_array()}, "kind 'magic'"),
         ({META: Card("emodeca", {"inputs": 10**9}, {}).to_array()}, "absurd size"),
+        *(
+            ({META: Card("emodeca", {"exp_limits": limits}, {}).to_array()}, "are no range of numbers")
+            for limits in (
+                "0 1",
+                1.0,
+                [0.0],
+                [0, 1, 2],
+                [1, 0],
+                [0, 0],
+                [False, True],
+                {"0": 1},
+                [[0], [1]],
+                [0, float("nan")],
+                [float("-inf"), 1],
+                [0, 10**400],
+            )
+        ),
         ({META: Card("emodeca", {"inputz": 3}, {}).to_array()}, "do not fit together"),
         ({META: Card("emodeca", {"inputs": 281}, {}).to_array()}, r"\(2048, 153\) in the file, but \(2048, 281\)"),
         ({"model.0.bias": None}, r"1 missing \(model.0.bias\)"),

@@ -13,6 +13,7 @@ import pytest
 from helpers_preset import seeded_mobile, write_weights
 
 from convert.networks import load_source
+from emoca_tf.capture.encoded import open_encoder
 from emoca_tf.cli import run
 from emoca_tf.encoders.mobile import ENCODERS
 from emoca_tf.encoders.mobilenet_v3 import TRUNKS
@@ -75,6 +76,7 @@ def test_expressions_keep_to_the_heads_range_wherever_weights_come_from(
     images = np.random.default_rng(0).uniform(0, 1, (2, 224, 224, 3)).astype(np.float32)
     raw = seeded_mobile(head, emotion="small").encode(images).exp.numpy()
     assert raw.min() < -0.1  # the seeded networks leave the range
+    assert raw.max() > 0.1
     describe = describers.expression_codes(str(exported))
     for found in (
         load_mobile([str(source)], head).mobile.encode(images).exp,
@@ -84,6 +86,22 @@ def test_expressions_keep_to_the_heads_range_wherever_weights_come_from(
     ):
         np.testing.assert_allclose(found, raw.clip(0, 1), atol=2e-3)
         assert np.min(found) == 0
+
+
+def test_a_card_that_tells_no_range_takes_the_heads_where_a_face_is_captured(
+    exported: Path, head: HeadModel, tmp_path: Path
+) -> None:
+    stored = read_npz(exported)
+    card = Card.from_json(stored[META].tobytes(), "card")
+    config = {name: value for name, value in card.config.items() if name != "exp_limits"}
+    write_npz(tmp_path / "old.npz", stored | {META: replace(card, config=config).to_array()})
+    photo = np.random.default_rng(0).uniform(0, 1, (224, 224, 3)).astype(np.float32)
+    assert load_model(tmp_path / "old.npz").model.encode(photo[None]).exp.numpy().min() < -0.1
+    encoder = open_encoder("encoder", [tmp_path / "old.npz"], head)
+    assert encoder is not None
+    assert encoder.encode(photo).exp.min() == 0
+    with pytest.raises(UserError, match="differ in exp_limits; export both with this version"):
+        average.mean([exported, tmp_path / "old.npz"])
 
 
 def test_exporting_what_was_exported_gives_the_same_bytes(exported: Path, tmp_path: Path) -> None:
@@ -192,6 +210,7 @@ def test_the_preset_that_ships_fits_the_head_that_ships(head: HeadModel) -> None
     for name, preset in presets.presets().items():
         card = load_model(name).card
         assert card.head["sha256"] == head.sha256()
+        assert card.config["exp_limits"] == [0, 1]
         assert preset.head == head.name
         assert preset.sizes == {key: value for key, value in card.config.items() if type(value) is int}
         assert (presets.FOLDER / preset.card).is_file()
@@ -217,6 +236,9 @@ def test_a_gain_changes_the_expression_and_not_what_is_read(head: HeadModel) -> 
     np.testing.assert_allclose(louder.exp, 1.5 * codes.exp.numpy(), atol=1e-5)
     np.testing.assert_allclose(louder.pose, codes.pose, atol=1e-6)
     np.testing.assert_allclose(mobile.read(louder)["expression"], read, atol=1e-4)
+    mobile.keep_in_range((0.0, 0.25))
+    assert louder.exp.numpy().max() > 0.25
+    np.testing.assert_allclose(mobile.encode(images).exp, louder.exp.numpy().clip(0, 0.25), atol=1e-6)
 
 
 def flat_channels(name: str, kernel: np.ndarray) -> int:
