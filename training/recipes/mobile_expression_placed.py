@@ -1,6 +1,6 @@
 """The embedded phone-sized encoders, step 8 of 10: the expression encoder learns above all where things are.
 
-Three rounds; docs/mobile-training.md has all commands. The first and the last one:
+Four rounds, the last one on new renders; docs/mobile-training.md has all commands. The first and the third one:
 Command: python training/train.py mobile_expression_placed --out runs/mobile_expression_placed
          python training/train.py mobile_expression_placed --set init=runs/mobile_expression_placed2 --set seed=17 \
              --set steps=3500 --set learning_rate=5e-4 --out runs/mobile_expression_placed3
