@@ -334,7 +334,7 @@ def kept_in_range(keras: ModuleType, encoder: Any, limits: tuple[float, float] |
     kept = _limits_of(encoder)
     if kept == limits:
         return encoder
-    if kept is not None:
+    if kept is not None or limits is None:
         raise UserError(f"expressions of network '{encoder.name}' are kept to {kept}, those of this head to {limits}")
     if not isinstance(encoder.output, dict) or "exp" not in encoder.output:
         raise UserError(f"network '{encoder.name}' gives no expression under the name exp")
