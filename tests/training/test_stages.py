@@ -215,6 +215,7 @@ def test_pose_and_shape_learn_beside_a_given_expression(tmp_path: Path, batch: d
     head = HeadModel.load()
     given = seeded_mobile(head, shrink=1, trunk="separable")
     path = write_weights(given, tmp_path / "given.npz")
+    given.keep_in_range(head.exp_limits)
     config = replace(CASES["mixed, separable"], shrink=1, expression=str(path), weights=replace(READ, labels=0.0))
     stage = stages.build(config)
     assert stage.learning[:2] == ("pose_encoder", "shape_encoder")
