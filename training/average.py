@@ -54,7 +54,7 @@ def mean(paths: Sequence[Path]) -> dict[str, np.ndarray]:
         name: np.mean([stored[name].astype(np.float64) for stored in files], 0).astype(value.dtype)
         for name, value in first.items()
     }
-    runs = list(unique(each for card in cards for each in card.training))
+    runs = unique(each for card in cards for each in card.training)
     return arrays | {META: replace(cards[0], training=runs).to_array()}
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -127,18 +127,18 @@ def card_of(mobile: Any, config: dict[str, Any], head: HeadModel, sources: Seque
         title="The mobile model of emoca-tf: phone-sized encoders of pose, identity and expression.",
         licence=licence,
         head={"name": head.name, "sha256": head.sha256()},
-        training=list(unique(recipe for source in sources for recipe in _recipes(source))),
+        training=unique(recipe for source in sources for recipe in _recipes(source)),
         made_by=__version__,
     )
 
 
-def unique(runs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def unique(runs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every run once, in order: several networks, and several files of a mean, come from the same ones."""
-    seen = []
+    seen: list[dict[str, Any]] = []
     for each in runs:
         if each not in seen:
             seen.append(each)
-            yield each
+    return seen
 
 
 def _recipes(source: str) -> list[dict[str, Any]]:
